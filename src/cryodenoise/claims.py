@@ -1,0 +1,144 @@
+"""One task at a time writes a directory, for one set of inputs, and what is finished stays.
+
+A directory under work holds `unfinished.json`, which names what it is made from; a finished one holds the task's
+document instead, which names the same under `made_from`. A task that finds work made from other inputs refuses, so
+nothing is overwritten by mistake.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryodenoise.errors import UserError
+from cryodenoise.files import PARTIAL_SUFFIX, make_directory, write_atomically
+
+MARKER_NAME = "unfinished.json"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to write one directory.
+
+    Attributes:
+        directory: The claimed directory.
+        finished: Whether the work was finished before, from the same inputs.
+        resumed: Whether unfinished work of the same inputs was found.
+    """
+
+    directory: Path
+    document_name: str
+    finished: bool
+    resumed: bool
+
+    @property
+    def marker(self) -> Path:
+        """The file that says that the work is not finished."""
+        return self.directory / MARKER_NAME
+
+    def finish(self, document: str) -> None:
+        """Write the document that makes the work whole, then drop the marker."""
+        write_atomically(self.directory / self.document_name, document.encode())
+        self.marker.unlink(missing_ok=True)
+
+
+@contextmanager
+def claim(directory: Path, document_name: str, task: str, made_from: dict[str, Any]) -> Iterator[Claim]:
+    """Claim `directory` for one task.
+
+    Args:
+        directory: Created if missing.
+        document_name: The document that the finished work holds.
+        task: The task's name, for the marker and messages.
+        made_from: Everything that determines the output, as JSON values.
+
+    Raises:
+        UserError: If the directory cannot be written, another process works in it, or it holds something else than
+            work made from the same.
+    """
+    make_directory(directory)
+    made_from = json.loads(json.dumps(made_from))
+    with _locked(directory, task):
+        marker, document = directory / MARKER_NAME, directory / document_name
+        finished = document.exists()
+        if finished:
+            _require_same(document, _made_from(document), made_from, task)
+            marker.unlink(missing_ok=True)
+        resumed = not finished and marker.exists()
+        if not finished and not resumed:
+            _require_empty(directory, task)
+        if resumed:
+            _require_same(marker, _made_from(marker), made_from, task)
+        elif not finished:
+            content = {"task": task, "made_from": made_from}
+            write_atomically(marker, (json.dumps(content, indent=1) + "\n").encode())
+        try:
+            yield Claim(directory, document_name, finished, resumed)
+        except BaseException:
+            _drop_if_nothing_done(directory)
+            raise
+
+
+def _require_empty(directory: Path, task: str) -> None:
+    """A folder that no task of ours began must be empty, but for logs and hidden files."""
+    foreign = sorted(path.name for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
+    if foreign:
+        raise UserError(f"{directory}: holds {foreign[0]}, which `{task}` did not put there: give an empty folder")
+
+
+def _drop_if_nothing_done(directory: Path) -> None:
+    """Remove a claim that holds no finished part, so that a mended run file is not refused for its sake."""
+    left = list(directory.iterdir())
+    if all(path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX) for path in left):
+        for path in left:
+            path.unlink()
+
+
+@contextmanager
+def _locked(directory: Path, task: str) -> Iterator[None]:
+    """Hold a lock on the directory itself: it leaves no file behind and goes with the process, however that ends."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{directory}: another `cryodenoise {task}` is writing here: wait for it to end") from error
+        except OSError:
+            pass  # a file system without locks: two tasks at once are then the user's to avoid
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _made_from(path: Path) -> Any:
+    with suppress(ValueError, AttributeError):
+        return json.loads(path.read_text()).get("made_from")
+    return None
+
+
+def _require_same(path: Path, found: Any, expected: dict[str, Any], task: str) -> None:
+    differences = list(_differences(found, expected))
+    if differences:
+        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        state = "unfinished work" if path.name == MARKER_NAME else "finished work"
+        raise UserError(
+            f"{path.parent}: holds {state} of `{task}` made from something else ({shown}): "
+            "give another folder, or remove this one to make it anew"
+        )
+
+
+def _differences(found: Any, expected: Any, place: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted(found.keys() | expected.keys()):
+            yield from _differences(found.get(key), expected.get(key), f"{place}.{key}" if place else key)
+    elif found != expected:
+        yield f"{place or 'made_from'}: {_short(found)} there, {_short(expected)} now"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,145 @@
+"""The command line: words become parameters, and errors a message and an exit code, here and nowhere else."""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from cryodenoise import __version__
+from cryodenoise.console import Console
+from cryodenoise.errors import Interrupted, UserError
+from cryodenoise.files import make_directory
+from cryodenoise.interruption import interruptible
+
+EXIT_INTERNAL, EXIT_USER = 1, 2
+
+_ROLES = {
+    "parameters_file": "run file of the task, such as run/smoke/{task}.yaml",
+    "raw_dir": "folder of micrographs (MRC files)",
+    "data_dir": "folder of the streaming binaries and dataset.json",
+    "model_dir": "folder of checkpoints and training.json",
+    "results_dir": "folder of report.json",
+}
+_TASKS = {
+    "download": (("raw_dir",), "put micrographs into raw_dir"),
+    "preprocess": (("raw_dir", "data_dir"), "turn the micrographs of raw_dir into streaming binaries in data_dir"),
+    "train": (("data_dir", "model_dir"), "train a network on the training split of data_dir"),
+    "test": (("data_dir", "model_dir", "results_dir"), "score the network of model_dir on the test split of data_dir"),
+}
+_DOCUMENTS = {
+    "download": ("cryodenoise.config.documents", "DownloadRecord"),
+    "dataset": ("cryodenoise.config.documents", "DatasetRecord"),
+    "training": ("cryodenoise.config.documents", "TrainingRecord"),
+    "report": ("cryodenoise.config.report", "Report"),
+}
+_EPILOG = """\
+A task can be named as MLCube names it: `cryodenoise run/smoke/train.yaml …` is `cryodenoise train
+--parameters_file run/smoke/train.yaml …`. A task that was interrupted goes on where it stopped when it is run again;
+one that was finished finds nothing to do. Exit codes: 0 done; 1 a fault of the program; 2 a mistake in what was given,
+with a message that says what to do; 130 and 143 stopped by Ctrl-C and by SIGTERM.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = argparse.ArgumentParser(
+        prog="cryodenoise",
+        description="A reproducible benchmark of cryo-EM denoising: download → preprocess → train → test.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"cryodenoise {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:] + ".", parents=[common], allow_abbrev=False
+        )
+
+    for task, (directories, summary) in _TASKS.items():
+        command = add(task, summary)
+        for role in ("parameters_file", *directories):
+            meta = "FILE" if role == "parameters_file" else "DIR"
+            help_text = _ROLES[role].format(task=task)
+            command.add_argument(f"--{role}", type=Path, required=True, metavar=meta, help=help_text)
+        command.add_argument("--log_dir", type=Path, metavar="DIR", help=f"folder that gets {task}.log")
+    command = add("pipeline", "run the tasks of a run set, one after the other, in one workspace")
+    command.add_argument("run_set", type=Path, help="folder of run files, such as run/smoke")
+    command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="gets raw/, data/, …, logs/")
+    command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs of your own")
+    add("info", "print versions, source and hardware, for a bug report")
+    command = add("schema", "print the JSON schema of a document that a task writes")
+    command.add_argument("document", choices=sorted(_DOCUMENTS))
+    return parser
+
+
+def normalized(arguments: Sequence[str]) -> list[str]:
+    """Turn a run file in the place of the command, which is what MLCube gives, into a task and its run file."""
+    first, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if not first.endswith((".yaml", ".yml")):
+        return list(arguments)
+    if not any(word.split("=")[0] == "--parameters_file" for word in rest):
+        rest.append(f"--parameters_file={first}")
+    return [Path(first).stem, *rest]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the result is the exit code."""
+    words = normalized(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words)
+    # Read when PyTorch is imported: threads that wait sleep instead of spinning, which on a busy machine is several
+    # times as fast (benchmarks/RESULTS.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    console = Console()
+    try:
+        with interruptible():
+            log_dir = options.workspace / "logs" if options.command == "pipeline" else getattr(options, "log_dir", None)
+            if log_dir:
+                make_directory(log_dir)
+                console = Console(log_path=log_dir / f"{options.command}.log")
+                console.log(f"cryodenoise {__version__}: {' '.join(words)}")
+            _run(options, console)
+        return 0
+    except Interrupted as error:
+        return _fail(console, options, f"stopped by {error}: run the same command again to go on", error.exit_code)
+    except (UserError, OSError) as error:
+        return _fail(console, options, _message(error), EXIT_USER)
+    except Exception as error:  # noqa: BLE001  the last place that can tell the user
+        what = f"a fault of the program: {type(error).__name__}: {error} (--debug shows where; please report it)"
+        return _fail(console, options, what, EXIT_INTERNAL)
+    finally:
+        console.close()
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    """Import a command's code only when it runs: `--help` need not wait for PyTorch."""
+    if options.command == "schema":
+        module, name = _DOCUMENTS[options.document]
+        console.say(json.dumps(getattr(import_module(module), name).model_json_schema(), indent=1))
+        return
+    command: Callable[..., None] = getattr(import_module(f"cryodenoise.tasks.{options.command}"), options.command)
+    given = {name: value for name, value in vars(options).items() if name not in ("command", "debug", "log_dir")}
+    command(**given, console=console)
+
+
+def _message(error: UserError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}: mend that and run the same command again"
+    return str(error)
+
+
+def _fail(console: Console, options: argparse.Namespace, message: str, code: int) -> int:
+    text = "\n".join(f"cryodenoise {options.command}: {line}" for line in message.splitlines())
+    print(text, file=sys.stderr)
+    console.log(text)
+    console.log(traceback.format_exc())
+    if options.debug:
+        traceback.print_exc()
+    return code

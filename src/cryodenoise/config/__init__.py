@@ -1,0 +1,1 @@
+"""The schemas of run files and of every JSON document."""

@@ -1,0 +1,211 @@
+"""The JSON documents in a workspace: raw/download.json, data/dataset.json, model/training.json.
+
+The report's schema is in `config.report`.
+"""
+
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cryodenoise.config.schema import Document, Schema
+
+SAMPLE_DTYPE: Literal["<f4"] = "<f4"
+SplitName = Literal["train", "validation", "test"]
+Digest = str
+
+
+class MadeFrom(Schema):
+    """What determines a document's content."""
+
+    parameters: dict[str, Any]
+    """The run file, defaults filled in, without the keys that only say how a machine works."""
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    """Identities of what was read."""
+
+
+class RawFile(Schema):
+    """One micrograph in raw/."""
+
+    name: str
+    """File name, without a folder."""
+    size_bytes: int = Field(ge=0)
+    """Length of the file."""
+    sha256: Digest
+    """SHA-256 of the file."""
+    pixel_digest: Digest
+    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has."""
+
+
+class DownloadRecord(Document):
+    """raw/download.json: which micrographs `download` put there."""
+
+    FORMAT: ClassVar[str] = "cryodenoise/download"
+    VERSION: ClassVar[int] = 1
+
+    made_from: MadeFrom
+    """The run file."""
+    files: list[RawFile]
+    """The micrographs, sorted by name."""
+    environment: dict[str, Any]
+    """Versions and hardware."""
+
+
+class Micrograph(Schema):
+    """One micrograph of a dataset."""
+
+    name: str
+    """File name in raw/; no sample depends on it but through the order of names."""
+    pixel_digest: Digest
+    """Digest of shape and pixels (docs/FORMATS.md)."""
+    height_px: int
+    """Rows."""
+    width_px: int
+    """Columns."""
+    pixel_size_angstrom: float | None
+    """Pixel size in Å, null where neither the header nor the run file tells."""
+    offset: float
+    """Intensity that became 0."""
+    scale: float
+    """Intensity above the offset that became 1."""
+
+
+class Segment(Schema):
+    """The samples of one micrograph that belong to one split: consecutive in their files."""
+
+    micrograph: int = Field(ge=0)
+    """Index in `micrographs`."""
+    split: SplitName
+    """What the samples are for."""
+    file: Literal["train", "test"]
+    """Stem of the files that hold them."""
+    first_sample: int = Field(ge=0)
+    """Index of the first sample in these files."""
+    rows: tuple[int, int]
+    """First and one past the last row of the patch grid; patch (r, c) starts at pixel (r·stride, c·stride)."""
+    columns: tuple[int, int]
+    """First and one past the last column of the patch grid; columns run fastest."""
+    sha256: dict[Literal["input", "target"], Digest]
+    """SHA-256 of the segment's bytes in each file."""
+
+    @property
+    def samples(self) -> int:
+        """How many samples the segment holds."""
+        return (self.rows[1] - self.rows[0]) * (self.columns[1] - self.columns[0])
+
+
+class BinaryFile(Schema):
+    """One streaming binary: samples one after the other, C order, no header."""
+
+    name: str
+    """File name in data/."""
+    size_bytes: int = Field(ge=0)
+    """Length of the file."""
+    checksums: str
+    """File with an XXH3-64 a sample, little-endian unsigned 64-bit integers."""
+    checksums_sha256: Digest
+    """SHA-256 of that file."""
+
+
+class SampleRange(Schema):
+    """Where the samples of a split are."""
+
+    file: Literal["train", "test"]
+    """Stem of the files."""
+    first_sample: int = Field(ge=0)
+    """Index of the first sample."""
+    samples: int = Field(ge=1)
+    """How many there are."""
+
+
+class DatasetRecord(Document):
+    """data/dataset.json: all that a reader of the streaming binaries needs."""
+
+    FORMAT: ClassVar[str] = "cryodenoise/dataset"
+    VERSION: ClassVar[int] = 1
+
+    identity: Digest
+    """SHA-256 over what the samples are and where (docs/FORMATS.md): equal identities mean equal bytes."""
+    dtype: Literal["<f4"]
+    """Type of a pixel as numpy writes it: little-endian 32-bit float."""
+    sample_shape: tuple[int, int]
+    """Rows and columns of a sample."""
+    stride_px: int = Field(ge=1)
+    """Distance between neighbouring patches."""
+    held_out: Literal["micrographs", "regions"]
+    """Whether validation and test are whole micrographs, or regions of micrographs that are also trained on."""
+    splits: dict[SplitName, SampleRange]
+    """Where the samples of each split are."""
+    files: list[BinaryFile]
+    """The streaming binaries."""
+    micrographs: list[Micrograph]
+    """The micrographs, sorted by name."""
+    segments: list[Segment]
+    """What comes from where, in the order of the files."""
+    made_from: MadeFrom
+    """The run file and the micrographs."""
+    source: MadeFrom | None
+    """What download.json says its micrographs were made from; null for micrographs of one's own."""
+    environment: dict[str, Any]
+    """Versions and hardware."""
+
+    def binary(self, name: str) -> BinaryFile:
+        """The entry of one streaming binary."""
+        return next(file for file in self.files if file.name == name)
+
+
+class Epoch(Schema):
+    """One pass over the training samples."""
+
+    epoch: int = Field(ge=1)
+    """Number of the epoch."""
+    train_mse: float
+    """Mean squared error over the epoch's samples, each measured before the step that learns from it."""
+    validation_mse: float
+    """Mean squared error over the validation samples after the epoch."""
+    elapsed_s: float
+    """Seconds, validation included."""
+    train_patches_per_s: float
+    """Training samples over the seconds spent on them."""
+
+
+class WeightsFile(Schema):
+    """A file of weights."""
+
+    name: str
+    """File name in model/."""
+    sha256: Digest
+    """SHA-256 of the file."""
+
+
+class TrainingRecord(Document):
+    """model/training.json: what was trained, on what, and how it went."""
+
+    FORMAT: ClassVar[str] = "cryodenoise/training"
+    VERSION: ClassVar[int] = 1
+
+    model: str
+    """Name of the network."""
+    parameters: int
+    """Number of trained values."""
+    weights: WeightsFile
+    """Weights of the epoch with the lowest validation error."""
+    best_epoch: int
+    """That epoch."""
+    history: list[Epoch]
+    """All epochs."""
+    peak_host_memory_bytes: int
+    """Largest resident memory of the process."""
+    peak_device_memory_bytes: int | None
+    """Largest memory reserved on the GPU by PyTorch's allocator; null on the processor."""
+    device: str
+    """Name of the processor or GPU that trained."""
+    made_from: MadeFrom
+    """The run file and the dataset."""
+    environment: dict[str, Any]
+    """Versions and hardware."""
+
+
+def canonical(value: Any) -> bytes:
+    """JSON bytes that are the same for equal values: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

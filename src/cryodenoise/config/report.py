@@ -1,0 +1,97 @@
+"""results/report.json: the schema of what `test` reports."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cryodenoise.config.documents import Digest, MadeFrom, WeightsFile
+from cryodenoise.config.schema import Document, Schema
+
+
+class Spread(Schema):
+    """A score a patch, summed up over the patches."""
+
+    mean: float
+    """Mean over the patches."""
+    median: float
+    """Median over the patches; of an even count, the mean of the middle two."""
+    min: float
+    """Lowest."""
+    max: float
+    """Highest."""
+
+
+class Scores(Schema):
+    """How close images are to the targets; intensities are those of the dataset, nominally in [0, 1]."""
+
+    mse: float = Field(ge=0)
+    """Mean squared error over all pixels of the test split."""
+    rmse: float = Field(ge=0)
+    """Square root of `mse`."""
+    mae: float = Field(ge=0)
+    """Mean absolute error over all pixels."""
+    psnr_db: float | None
+    """10·log10(1 / mse), of the whole set; null if `mse` is 0."""
+    ssim: Spread
+    """Structural similarity a patch."""
+    correlation: Spread
+    """Pearson correlation a patch; 0 for a patch without variation."""
+
+
+class AffineMap(Schema):
+    """x → slope · x + offset."""
+
+    slope: float
+    """Factor."""
+    offset: float
+    """Summand."""
+
+
+class Report(Document):
+    """What `test` measured, beside its references, and everything it was measured from."""
+
+    FORMAT: ClassVar[str] = "cryodenoise/report"
+    VERSION: ClassVar[int] = 1
+
+    model: str
+    """Name of the network."""
+    parameters: int
+    """Number of trained values."""
+    samples: int
+    """Patches scored."""
+    sample_shape: tuple[int, int]
+    """Rows and columns of a patch."""
+    scores: dict[Literal["denoised", "noisy_input", "scalar_wiener"], Scores]
+    """Scores of the network and of its references."""
+    scalar_wiener: AffineMap
+    """The affine map of the input with the lowest mean squared error on the test split itself."""
+    gain_over_input_db: float | None
+    """PSNR of the denoised less that of the noisy input; null if either is."""
+    gain_over_scalar_wiener_db: float | None
+    """PSNR of the denoised less that of the scalar Wiener reference; null if either is."""
+    remarks: list[str]
+    """What a reader must know to judge the scores."""
+    inference_patches_per_s: float
+    """Patches over the seconds that the network spent on them, transfers to its device included."""
+    elapsed_s: float
+    """Seconds of the whole scoring, reading included."""
+    peak_host_memory_bytes: int
+    """Largest resident memory of the process."""
+    peak_device_memory_bytes: int | None
+    """Largest memory reserved on the GPU by PyTorch's allocator; null on the processor."""
+    device: str
+    """Name of the processor or GPU that scored."""
+    dataset_identity: Digest
+    """Identity of the dataset that was scored."""
+    weights: WeightsFile
+    """The weights that were scored."""
+    download: MadeFrom | None
+    """Run file of `download`; null for micrographs of one's own."""
+    preprocess: MadeFrom
+    """Run file of `preprocess` and its micrographs."""
+    train: MadeFrom
+    """Run file of `train` and its dataset."""
+    made_from: MadeFrom
+    """Run file of `test`, its dataset and its weights."""
+    environment: dict[str, Any]
+    """Versions and hardware."""

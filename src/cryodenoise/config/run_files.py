@@ -1,0 +1,156 @@
+"""The run files: one schema a task, each default declared here and nowhere else."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cryodenoise.config.schema import Parameters
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class SyntheticParameters(Parameters):
+    """Soft discs under shot noise: a simple stand-in for micrographs, no physical simulation."""
+
+    micrographs: int = Field(ge=1, le=10_000)
+    """How many micrographs to make."""
+    height_px: int = Field(ge=32, le=16_384)
+    """Rows of a micrograph."""
+    width_px: int = Field(ge=32, le=16_384)
+    """Columns of a micrograph."""
+    pixel_size_angstrom: float = Field(1.0, gt=0)
+    """Pixel size written to the MRC header, in Å."""
+    mean_electrons: float = Field(16.1, gt=0, le=100_000)
+    """Electrons expected in a pixel without a disc."""
+    discs: int = Field(0, ge=0, le=100_000)
+    """Discs in a micrograph; 0 leaves pure shot noise."""
+    disc_radius_px: float = Field(12.0, gt=0)
+    """Radius at which a disc has fallen to half its contrast."""
+    disc_contrast: float = Field(0.3, ge=0, lt=1)
+    """Fraction of the electrons that a disc takes away at its centre."""
+    seed: int = Field(42, ge=0)
+    """Seed of the micrographs."""
+
+
+class EmpiarParameters(Parameters):
+    """Micrographs of an EMPIAR entry."""
+
+    entry: int = Field(ge=10_001, le=99_999)
+    """Number of the entry, such as 10025."""
+    directory: str
+    """Folder within the entry's data."""
+
+
+class DownloadParameters(Parameters):
+    """Task `download`: where the micrographs come from."""
+
+    source: str
+    """Name of a source: `synthetic` or `empiar`."""
+    synthetic: SyntheticParameters | None = None
+    """Section of the source `synthetic`."""
+    empiar: EmpiarParameters | None = None
+    """Section of the source `empiar`."""
+
+    @model_validator(mode="after")
+    def _one_section(self) -> Self:
+        for name in ("synthetic", "empiar"):
+            if (getattr(self, name) is not None) != (self.source == name):
+                found = "missing" if self.source == name else "given"
+                raise ValueError(f"section {name!r} is {found}, source is {self.source!r}: one goes with the other")
+        return self
+
+
+class PatchParameters(Parameters):
+    """How micrographs are cut."""
+
+    size_px: int = Field(1024, ge=16, le=8192)
+    """Side of the square patches."""
+    stride_px: int = Field(512, ge=1)
+    """Distance between neighbouring patches."""
+
+
+class SplitParameters(Parameters):
+    """Which micrographs are held out, whole."""
+
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Seed of the permutation of the micrographs sorted by name."""
+    test_fraction: float = Field(0.1, gt=0, lt=1)
+    """Of n micrographs, max(1, ⌊fraction · n⌋) are for the test."""
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    """Of the m others, the last ⌈fraction · m⌉ are for validation."""
+
+
+class NoiseParameters(Parameters):
+    """The noise that makes an input of a target."""
+
+    model: str = "poisson_gaussian"
+    """Which noise is added: `poisson_gaussian`, `gaussian`, `poisson` or `none`."""
+    electrons_at_one: int = Field(100, ge=1, le=400)
+    """Electrons counted where the clean intensity is 1; sets the strength of the shot noise."""
+    sigma: float = Field(0.05, ge=0, le=1)
+    """Standard deviation of the read-out noise, in units of the clean intensity."""
+    seed: int = Field(42, ge=0)
+    """Seed of the noise."""
+
+
+class PreprocessParameters(Parameters):
+    """Task `preprocess`: micrographs to streaming binaries."""
+
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"workers"})
+
+    normalization: str = "p95"
+    """How intensities come to [0, 1]: `p95` (the reference) or `p1_p99` (for data with an offset)."""
+    pixel_size_angstrom: float | None = Field(None, gt=0)
+    """Pixel size of all micrographs, in Å, where their headers have it wrong; null believes the headers."""
+    patches: PatchParameters = PatchParameters()
+    """How micrographs are cut."""
+    split: SplitParameters = SplitParameters()
+    """What is held out."""
+    noise: NoiseParameters = NoiseParameters()
+    """What is added."""
+    workers: int | None = Field(None, ge=1, le=256)
+    """Processes, one micrograph each at a time; null takes one for each core."""
+
+
+class OptimizerParameters(Parameters):
+    """How weights follow gradients."""
+
+    name: Literal["adam", "sgd"] = "adam"
+    """PyTorch's Adam with its default moments, or plain SGD without momentum."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Learning rate, constant over the run."""
+
+
+class TrainParameters(Parameters):
+    """Task `train`: a network, and how it learns to map inputs to targets (mean squared error)."""
+
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"device", "read_ahead"})
+
+    model: str = "cnn3"
+    """Name of a network: `cnn3`."""
+    optimizer: OptimizerParameters = OptimizerParameters()
+    """How weights follow gradients."""
+    epochs: int = Field(5, ge=1)
+    """Passes over the training samples."""
+    batch_size: int = Field(8, ge=1)
+    """Samples a step."""
+    seed: int = Field(42, ge=0)
+    """Seed of the initial weights and of the order of the samples."""
+    device: Device = "auto"
+    """`auto` takes the first GPU, else the processor."""
+    read_ahead: int = Field(4, ge=1, le=64)
+    """Batches read before they are needed."""
+
+
+class TestParameters(Parameters):
+    """Task `test`: how the test split is streamed through the network."""
+
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "read_ahead"})
+    __test__: ClassVar[bool] = False  # the name is no test's, whatever pytest thinks
+
+    batch_size: int = Field(4, ge=1)
+    """Samples scored at a time; no score depends on it."""
+    device: Device = "auto"
+    """`auto` takes the first GPU, else the processor."""
+    read_ahead: int = Field(4, ge=1, le=64)
+    """Batches read before they are needed."""

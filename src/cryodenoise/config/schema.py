@@ -1,0 +1,153 @@
+"""How a file from outside becomes a validated value, and its mistakes one clear message."""
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from cryodenoise.errors import UserError
+
+
+class Schema(BaseModel):
+    """Frozen, strict about types, and closed: an unknown key is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+S = TypeVar("S", bound=Schema)
+
+
+class Parameters(Schema):
+    """The content of a run file, or of a section of one."""
+
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say how a machine does the work and do not change what comes out."""
+
+    def determining(self) -> dict[str, Any]:
+        """The parameters that determine the output, as JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.MACHINE_KEYS))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and validate a run file.
+
+        Raises:
+            UserError: If the file is missing, no YAML or not of this schema; the message lists every finding.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: no such run file: give the path of one, such as run/smoke/train.yaml") from error
+        except (UnicodeDecodeError, IsADirectoryError) as error:
+            raise UserError(f"{path}: no text file, expected YAML: see the run files in run/") from error
+        try:
+            content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+        except (yaml.YAMLError, ValueError) as error:  # a date that the calendar lacks is a ValueError
+            raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}: see the run files in run/") from error
+        if content is None:
+            content = {}
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: holds a {type(content).__name__}, expected `key: value` lines")
+        return validate(cls, json.dumps(content, default=str), path)
+
+
+class Document(Schema):
+    """A JSON document that a task writes: its format and version come first."""
+
+    FORMAT: ClassVar[str]
+    VERSION: ClassVar[int]
+
+    format: str
+    """Which document this is."""
+    format_version: int
+    """Version of the document's layout; a reader refuses another than its own."""
+
+    @classmethod
+    def load_document(cls, path: Path) -> Self:
+        """Read and validate a document.
+
+        Raises:
+            UserError: If it is no JSON, of another format or version, or not of this schema.
+        """
+        text = path.read_text(encoding="utf-8", errors="replace")
+        try:
+            head = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{path}: not JSON ({error}): it was altered since it was written; make it anew") from error
+        found = (head.get("format"), head.get("format_version")) if isinstance(head, dict) else None
+        if found != (cls.FORMAT, cls.VERSION):
+            raise UserError(
+                f"{path}: format {found[0] if found else None!r} version {found[1] if found else None!r}, expected "
+                f"{cls.FORMAT!r} version {cls.VERSION}: run the task that wrote it again with this version"
+            )
+        return validate(cls, text, path)
+
+    def dumps(self) -> str:
+        """The document as JSON text.
+
+        Raises:
+            ValueError: If a value is NaN or infinite.
+        """
+        return json.dumps(self.model_dump(mode="python"), indent=1, allow_nan=False, default=str) + "\n"
+
+
+def validate(schema: type[S], text: str, path: Path) -> S:
+    """A JSON text as a value of the schema; raises a UserError that lists every finding and its place in `path`."""
+    try:
+        return schema.model_validate_json(text)
+    except ValidationError as error:
+        findings = [f"{path}: {_explain(schema, detail)}" for detail in error.errors()]
+        raise UserError("\n".join(findings)) from error
+
+
+def _explain(schema: type[Schema], detail: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        *parents, key = map(str, detail["loc"])
+        known = sorted(_keys_at(schema, parents))
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return f"{place}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{place}: missing; add it"
+    problem = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    found = detail["input"]
+    shown = "a mapping" if isinstance(found, dict) else json.dumps(found, default=str)
+    return f"{place}: found {shown}, expected {problem}" if place else problem
+
+
+def _keys_at(schema: type[Schema], parents: list[str]) -> set[str]:
+    """The field names of the schema that stands at a place."""
+    for part in parents:
+        field = schema.model_fields.get(part)
+        nested = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_schema(kind)] if field else []
+        if nested:
+            schema = nested[0]
+    return set(schema.model_fields)
+
+
+def _is_schema(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Schema)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: 1e-3 is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} given twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)

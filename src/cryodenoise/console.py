@@ -1,0 +1,78 @@
+"""What a task tells: lines on the terminal and in its log, progress as a bar or as a line now and then."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+PROGRESS_INTERVAL_S = 30.0
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}, {rate_fmt}, {remaining} left"
+
+
+class Console:
+    """Terminal and log of one task."""
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        log_path: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream if stream is not None else sys.stdout
+        self._log = log_path.open("a", encoding="utf-8") if log_path else None
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log:
+            self._log.close()
+
+    def say(self, message: str) -> None:
+        """A line for the user."""
+        tqdm.write(message, file=self._stream)
+        self._stream.flush()
+        self.log(message)
+
+    def log(self, message: str) -> None:
+        """A line for the log alone."""
+        if self._log:
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._log.write("".join(f"{now} {line}\n" for line in message.splitlines()))
+            self._log.flush()
+
+    @contextmanager
+    def progress(self, label: str, total: int, unit: str, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """Show progress through `total` units, of which `done` were done before; yields `advance(count)`.
+
+        A terminal gets a bar with rate and remaining time, anything else a line each PROGRESS_INTERVAL_S.
+        """
+        on_terminal = self._stream.isatty()
+        with tqdm(
+            total=total, initial=done, desc=label, unit=unit, file=self._stream, disable=not on_terminal,
+            bar_format=_BAR, leave=False, dynamic_ncols=True,
+        ) as bar:  # fmt: skip
+            started_s = spoke_s = self._clock()
+            at = done
+
+            def advance(count: int) -> None:
+                nonlocal at, spoke_s
+                at += count
+                bar.update(count)
+                now_s = self._clock()
+                if now_s - spoke_s >= PROGRESS_INTERVAL_S:
+                    spoke_s = now_s
+                    line = _progress_line(label, at, done, total, unit, now_s - started_s)
+                    self.log(line) if on_terminal else self.say(line)
+
+            yield advance
+
+
+def _progress_line(label: str, at: int, done_before: int, total: int, unit: str, elapsed_s: float) -> str:
+    rate = (at - done_before) / elapsed_s
+    remaining = tqdm.format_interval((total - at) / rate) if rate else "?"
+    return f"{label}: {at}/{total} {unit}, {rate:.3g} {unit}/s, {remaining} left"

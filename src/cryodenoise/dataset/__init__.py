@@ -1,0 +1,1 @@
+"""The streaming binaries: layout, writer, reader, order."""

@@ -1,0 +1,1 @@
+"""A network against a test split: scores beside their references."""

@@ -1,0 +1,37 @@
+"""Signals become exceptions, or a flag where stopping between two steps matters."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from cryodenoise.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `Interrupted` on SIGINT and SIGTERM; explicit handlers also work for process 1 of a container."""
+    before = {number: signal.signal(number, _raise) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[Callable[[], Interrupted | None]]:
+    """Within the block a signal only sets what the yielded function returns; the block decides when to stop."""
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda n, _frame: received.append(n)) for number in SIGNALS}
+    try:
+        yield lambda: Interrupted(received[0]) if received else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Scores of images against targets, and their sums over a set."""

@@ -1,0 +1,1 @@
+"""Micrographs to streaming binaries."""

@@ -1,0 +1,169 @@
+"""Preprocessing: each micrograph is read once, normalised, cut, given its noise and written to its place."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from cryodenoise import seeds
+from cryodenoise.config.documents import Micrograph, Segment
+from cryodenoise.config.run_files import PreprocessParameters
+from cryodenoise.config.schema import Schema
+from cryodenoise.console import Console
+from cryodenoise.dataset.writer import append_journal, read_journal, write_segment
+from cryodenoise.environment import available_cores
+from cryodenoise.errors import UserError
+from cryodenoise.interruption import SIGNALS
+from cryodenoise.micrographs import mrc
+from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
+from cryodenoise.signal import noise
+from cryodenoise.signal.normalize import normalize
+from cryodenoise.signal.tiles import patches
+
+
+class Written(Schema):
+    """A micrograph that is on the disk, whole: one line of the journal."""
+
+    index: int
+    """Number of the micrograph, in order of names."""
+    micrograph: Micrograph
+    """What dataset.json will say of it."""
+    segments: list[Segment]
+    """What dataset.json will say of its samples."""
+
+
+def write_micrographs(
+    plan: Plan,
+    micrographs: list[RawMicrograph],
+    parameters: PreprocessParameters,
+    data_dir: Path,
+    console: Console,
+) -> list[Written]:
+    """Write the samples of all micrographs that the journal does not hold yet.
+
+    Returns:
+        What was written, now and before, in the order of the micrographs.
+
+    Raises:
+        UserError: If a micrograph is unsound, is not the one that was downloaded, or its normalisation degenerates.
+    """
+    done = {entry.index: entry for entry in map(Written.model_validate_json, read_journal(data_dir))}
+    if done:
+        console.say(f"going on after {len(done)} of {len(micrographs)} micrographs")
+    by_micrograph: list[list[PlannedSegment]] = [[] for _ in micrographs]
+    for segment in plan.segments:
+        by_micrograph[segment.micrograph].append(segment)
+    todo = [index for index in range(len(micrographs)) if index not in done]
+    with console.progress("preprocess", len(micrographs), "micrographs", done=len(done)) as advance:
+        jobs = [(index, micrographs[index], by_micrograph[index], parameters, data_dir) for index in todo]
+        for written in _work_off(jobs, min(parameters.workers or available_cores(), len(jobs))):
+            append_journal(data_dir, written.model_dump_json())
+            done[written.index] = written
+            advance(1)
+    return [done[index] for index in range(len(micrographs))]
+
+
+Job = tuple[int, RawMicrograph, list[PlannedSegment], PreprocessParameters, Path]
+
+
+def _work_off(jobs: list[Job], workers: int) -> Iterator[Written]:
+    """Results as they come; with one worker in this process, else in processes that end with this one."""
+    if workers <= 1:
+        yield from (write_micrograph(*job) for job in jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    life, keep_alive = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_serve, initargs=(life,))
+    try:
+        pending: set[Future[Written]] = {pool.submit(write_micrograph, *job) for job in jobs}
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"workers: one of {workers} processes was ended from outside, often for lack of memory: set fewer in the "
+            "run file and run again"
+        ) from error
+    finally:
+        keep_alive.close()
+        pool.shutdown(cancel_futures=True)
+        life.close()
+
+
+def _serve(life: Connection) -> None:
+    """In a worker: leave signals to the parent, and end at once when it stops holding the other end of `life`.
+
+    The kernel lets go of that end whatever way the parent ends, so no worker outlives a killed parent.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+    def end_with_parent() -> None:
+        life.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def write_micrograph(
+    index: int,
+    raw: RawMicrograph,
+    segments: list[PlannedSegment],
+    parameters: PreprocessParameters,
+    data_dir: Path,
+) -> Written:
+    """Read one micrograph and write its samples; the noise of a patch depends on seed, pixels and position alone."""
+    image = mrc.read(raw.path)
+    digest = mrc.pixel_digest(image)
+    if raw.expected_digest not in (None, digest):
+        raise UserError(
+            f"{raw.path}: its pixels are not those that download.json names: run `cryodenoise download` again"
+        )
+    try:
+        image, scaling = normalize(image, parameters.normalization)
+    except UserError as error:
+        raise UserError(f"{raw.path}: {error}") from error
+    size, stride = parameters.patches.size_px, parameters.patches.stride_px
+    settings = parameters.noise
+    add_noise = noise.MODELS[settings.model]
+    written = []
+    for segment in segments:
+        grid = list(patches(image, size, stride, segment.rows, segment.columns))
+        noisy = (
+            add_noise(
+                patch, settings.electrons_at_one, settings.sigma, seeds.generator(settings.seed, "noise", digest, y, x)
+            )
+            for y, x, patch in grid
+        )
+        place = (data_dir, segment.file)
+        sha256 = {
+            "input": write_segment(*place, "input", segment.first_sample, noisy),
+            "target": write_segment(*place, "target", segment.first_sample, (patch for _, _, patch in grid)),
+        }
+        written.append(
+            Segment(
+                micrograph=index,
+                split=segment.split,
+                file=segment.file,
+                first_sample=segment.first_sample,
+                rows=segment.rows,
+                columns=segment.columns,
+                sha256=sha256,  # type: ignore[arg-type]
+            )
+        )
+    micrograph = Micrograph(
+        name=raw.path.name,
+        pixel_digest=digest,
+        height_px=raw.header.height_px,
+        width_px=raw.header.width_px,
+        pixel_size_angstrom=parameters.pixel_size_angstrom or raw.header.pixel_size_angstrom,
+        offset=scaling.offset,
+        scale=scaling.scale,
+    )
+    return Written(index=index, micrograph=micrograph, segments=written)

@@ -1,0 +1,1 @@
+"""From report.json to what people read."""

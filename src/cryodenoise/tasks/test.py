@@ -1,0 +1,71 @@
+"""Task `test`: the test split through the best weights, report.json out."""
+
+from pathlib import Path
+
+from cryodenoise import devices, environment
+from cryodenoise.claims import claim
+from cryodenoise.config.documents import MadeFrom
+from cryodenoise.config.report import Report
+from cryodenoise.config.run_files import TestParameters
+from cryodenoise.console import Console
+from cryodenoise.dataset.reader import open_dataset
+from cryodenoise.errors import require_known
+from cryodenoise.evaluation.score import evaluate, gain_db, remarks
+from cryodenoise.models import MODELS
+from cryodenoise.report import table
+from cryodenoise.training.checkpoints import load_network
+from cryodenoise.training.record import open_training
+
+DOCUMENT_NAME = "report.json"
+
+
+def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Path, console: Console) -> None:
+    """Score the network of model_dir on the test split of data_dir."""
+    parameters = TestParameters.load(parameters_file)
+    dataset = open_dataset(data_dir)
+    training = open_training(model_dir)
+    require_known(f"{model_dir / 'training.json'}: model", training.model, MODELS)
+    network = load_network(model_dir / training.weights.name, training.model)
+    made_from = MadeFrom(
+        parameters=parameters.determining(),
+        inputs={"dataset": dataset.identity, "weights": training.weights.sha256},
+    )
+    with claim(results_dir, DOCUMENT_NAME, "test", made_from.model_dump()) as work:
+        if work.finished:
+            console.say(table.render(Report.load_document(results_dir / DOCUMENT_NAME)))
+            console.say(f"{results_dir / DOCUMENT_NAME} already holds these scores: nothing to do")
+            return
+        device = devices.choose(parameters.device)
+        evaluation = evaluate(network, data_dir, dataset, parameters, device, console)
+        report = Report(
+            format=Report.FORMAT,
+            format_version=Report.VERSION,
+            model=training.model,
+            parameters=training.parameters,
+            samples=evaluation.samples,
+            sample_shape=dataset.sample_shape,
+            scores={
+                "denoised": evaluation.denoised,
+                "noisy_input": evaluation.noisy_input,
+                "scalar_wiener": evaluation.scalar_wiener,
+            },
+            scalar_wiener=evaluation.affine_map,
+            gain_over_input_db=gain_db(evaluation.denoised, evaluation.noisy_input),
+            gain_over_scalar_wiener_db=gain_db(evaluation.denoised, evaluation.scalar_wiener),
+            remarks=remarks(evaluation, dataset, training.made_from.inputs["dataset"]),
+            inference_patches_per_s=evaluation.samples / evaluation.inference_s,
+            elapsed_s=evaluation.elapsed_s,
+            peak_host_memory_bytes=devices.peak_host_memory_bytes(),
+            peak_device_memory_bytes=devices.peak_device_memory_bytes(device),
+            device=devices.name_of(device),
+            dataset_identity=dataset.identity,
+            weights=training.weights,
+            download=dataset.source,
+            preprocess=dataset.made_from,
+            train=training.made_from,
+            made_from=made_from,
+            environment=environment.describe(),
+        )
+        work.finish(report.dumps())
+    console.say(table.render(report))
+    console.say(f"report: {results_dir / DOCUMENT_NAME}")

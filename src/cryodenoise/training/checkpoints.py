@@ -1,0 +1,123 @@
+"""A run's state on the disk, and the proof that what was written is what was meant."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter
+from torch import nn
+
+from cryodenoise import devices
+from cryodenoise.config.documents import Epoch
+from cryodenoise.models import MODELS
+from cryodenoise.models.weights import load_into, read_tensors, write_tensors
+
+LAST_NAME = "last.safetensors"
+BEST_NAME = "best.safetensors"
+_OPTIMIZER = "optimizer."
+_NETWORK = "network."
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything beside weights and optimizer that the next step depends on or the record tells.
+
+    Attributes:
+        epoch: The epoch under way, from 1.
+        step: Steps done in it.
+        squared_error: Sum over the epoch's samples so far of their mean squared errors.
+        train_s: Seconds spent on the epoch's steps so far.
+        history: The finished epochs.
+        best_epoch: The finished epoch with the lowest validation error; 0 before there is one.
+        best_mse: That error.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    squared_error: float = 0.0
+    train_s: float = 0.0
+    history: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    best_mse: float | None = None
+
+    def begin_epoch_after(self, finished: Epoch) -> None:
+        """Note a finished epoch and go to the start of the next."""
+        self.history.append(finished)
+        self.epoch, self.step, self.squared_error, self.train_s = finished.epoch + 1, 0, 0.0, 0.0
+
+
+_PROGRESS = TypeAdapter(Progress)
+
+
+def save_state(
+    path: Path, model: str, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write all that `load_state` needs to go on as if nothing had happened."""
+    tensors = {_NETWORK + name: value for name, value in network.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"{_OPTIMIZER}{index}.{key}": value for key, value in state.items() if value is not None}
+    write_tensors(path, tensors, {"model": model, "progress": _PROGRESS.dump_python(progress, mode="json")})
+
+
+def load_state(path: Path, model: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put a saved state into network and optimizer.
+
+    Raises:
+        UserError: If the file is unsound or another network's.
+    """
+    tensors, about = read_tensors(path)
+    load_into(network, _strip(tensors, _NETWORK), model, path)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in _strip(tensors, _OPTIMIZER).items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = value
+    if state:
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return _PROGRESS.validate_python(about["progress"])
+
+
+def save_weights(path: Path, model: str, network: nn.Module) -> None:
+    """Write a network's weights alone, as `test` reads them."""
+    write_tensors(path, network.state_dict(), {"model": model})
+
+
+def load_network(path: Path, model: str) -> nn.Module:
+    """A network with the weights that a file holds, of either kind.
+
+    Raises:
+        UserError: If the file is unsound or another network's.
+    """
+    tensors, _ = read_tensors(path)
+    network = MODELS[model]()
+    load_into(network, _strip(tensors, _NETWORK) or tensors, model, path)
+    return network
+
+
+def require_same_prediction(path: Path, model: str, network: nn.Module, batch: torch.Tensor) -> None:
+    """Reload a file of weights and compare its prediction with the network's, bit for bit.
+
+    Args:
+        path: The file.
+        model: The network's name.
+        network: What was saved, laid out by `devices.place`.
+        batch: A fixed batch, likewise.
+
+    Raises:
+        RuntimeError: If they differ: the file does not hold what was trained.
+    """
+    reloaded = devices.place(load_network(path, model), batch.device)
+    if not torch.equal(predict(reloaded, batch), predict(network, batch)):
+        raise RuntimeError(f"{path}: reloaded weights predict something else than the weights that were saved")
+
+
+@torch.no_grad()
+def predict(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """The network's output in evaluation mode, shape (n, 1, h, w); leaves the mode as it was."""
+    training = network.training
+    output: torch.Tensor = network.eval()(batch)
+    network.train(training)
+    return output
+
+
+def _strip(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

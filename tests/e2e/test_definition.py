@@ -1,0 +1,47 @@
+"""mlcube.yaml against the files that it names; needs no engine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import cryodenoise
+
+ROOT = Path(__file__).resolve().parents[2]
+CUBE = yaml.safe_load((ROOT / "mlcube.yaml").read_text())
+TASKS: dict[str, Any] = CUBE["tasks"]
+
+
+def folders(task: dict[str, Any]) -> Iterator[str]:
+    for direction in task["parameters"].values():
+        yield from (parameter["default"] for parameter in direction.values() if parameter["type"] == "directory")
+
+
+def test_every_run_file_is_a_task_of_its_name() -> None:
+    run_files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "run").rglob("*.yaml")}
+    assert {name for name in TASKS if name.startswith("run/")} == run_files
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_reads_the_run_file_of_its_name(name: str) -> None:
+    run_file = name if name.startswith("run/") else f"run/{name}.yaml"
+    assert TASKS[name]["parameters"]["inputs"]["parameters_file"]["default"] == "${runtime.root}/" + run_file
+
+
+@pytest.mark.parametrize("run_set", ["smoke", "laptop"])
+def test_a_run_set_keeps_to_its_subfolder(run_set: str) -> None:
+    used = {folder for name in TASKS if name.startswith(f"run/{run_set}/") for folder in folders(TASKS[name])}
+    assert used
+    assert {folder.split("/")[0] for folder in used} == {run_set}
+
+
+def test_the_baseline_writes_beside_the_full_benchmark() -> None:
+    for name in ("run/baseline/train.yaml", "run/baseline/test.yaml"):
+        outputs = TASKS[name]["parameters"]["outputs"]
+        assert all(parameter["default"].startswith("baseline/") for parameter in outputs.values())
+
+
+def test_the_image_bears_the_version_of_the_program() -> None:
+    assert CUBE["docker"]["image"] == f"cryodenoise:{cryodenoise.__version__}"

@@ -1,0 +1,374 @@
+"""A task that was interrupted and run again ends as if it had not been."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM, Signals
+from typing import Any
+
+import psutil
+import pytest
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from cryodenoise.cli import main
+from cryodenoise.models.weights import read_tensors
+from workspaces import Workspace
+
+MOMENTS = Path(__file__).parent / "moments"
+OUTPUTS = {"download": "raw", "preprocess": "data", "train": "model", "test": "results"}
+CODES = {SIGINT: 130, SIGTERM: 143, SIGKILL: -9}
+MEASURED = {
+    "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
+}  # fmt: skip
+"""Keys whose values no two runs share."""
+PATIENCE_S = 120.0
+"""How long a test waits for what must come, before it fails."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command as a process, which gets a signal at a moment."""
+
+    process: subprocess.Popen[str]
+    reached: Path
+
+    def end(self) -> tuple[int, str]:
+        """Wait for it and all its workers; exit code and what it said on standard error."""
+        _, errors = self.process.communicate(timeout=PATIENCE_S)
+        assert self.reached.exists(), f"the moment never came: {errors}"
+        assert "Traceback" not in errors
+        return self.process.returncode, errors
+
+    def wait_until_stopped(self) -> None:
+        """Wait for the SIGSTOP that it sends itself."""
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """A function that starts a command as a process which sends itself a signal at a moment.
+
+    A moment is an event, the end of a file's path or a module's name, and the how-manieth of its kind:
+    "open journal.jsonl 2", "rename best.safetensors 1", "remove journal.jsonl 1", "import torch 1", "step 3".
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(arguments: list[str], moment: str, sent: Signals, process: str = "main", group: bool = False) -> Running:
+        event, *name, count = moment.split()
+        reached = tmp_path / f"reached-{len(started)}"
+        wanted = {
+            "process": process, "event": event, "name": "".join(name), "count": int(count), "sent": int(sent),
+            "group": group, "reached": str(reached),
+        }  # fmt: skip
+        places = os.pathsep.join(filter(None, [str(MOMENTS), os.environ.get("PYTHONPATH")]))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "cryodenoise", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": places, "CRYODENOISE_MOMENT": json.dumps(wanted)},
+            )
+        )
+        return Running(started[-1], reached)
+
+    yield begin
+    for process in started:
+        with process:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def without_measurements(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_measurements(item) for key, item in value.items() if key not in MEASURED}
+    return [without_measurements(item) for item in value] if isinstance(value, list) else value
+
+
+def content(path: Path) -> Any:
+    """What a file holds, as far as two runs must agree on it."""
+    if path.suffix == ".json":
+        return without_measurements(json.loads(path.read_text()))
+    if path.name == "last.safetensors":
+        tensors, about = read_tensors(path)
+        return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, without_measurements(about)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def outcome(workspace: Workspace, *tasks: str) -> dict[str, Any]:
+    """What tasks left, by file."""
+    folders = [workspace / OUTPUTS[task] for task in tasks]
+    return {f"{folder.name}/{path.name}": content(path) for folder in folders for path in folder.iterdir()}
+
+
+def start_anew(workspace: Workspace, task: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Remove what a task left, and write its run file; what it left."""
+    undisturbed = outcome(workspace, task)
+    assert undisturbed
+    shutil.rmtree(workspace / OUTPUTS[task])
+    workspace.write(task, changes)
+    return undisturbed
+
+
+def require_interrupted(ended: tuple[int, str], task: str, sent: Signals) -> None:
+    code, errors = ended
+    assert code == CODES[sent]
+    if sent != SIGKILL:
+        assert errors == f"cryodenoise {task}: stopped by {sent.name}: run the same command again to go on\n"
+
+
+@pytest.mark.parametrize(
+    ("moment", "sent"),
+    [
+        ("open synthetic_0001.mrc.partial 1", SIGINT),
+        ("rename synthetic_0002.mrc 1", SIGKILL),
+        ("rename download.json 1", SIGTERM),
+        ("remove unfinished.json 1", SIGKILL),
+    ],
+)
+def test_interrupted_download_equals_an_undisturbed_one(
+    finished: Workspace, start: Start, moment: str, sent: Signals
+) -> None:
+    undisturbed = start_anew(finished, "download")
+    running = start(finished.arguments("download"), moment, sent)
+    require_interrupted(running.end(), "download", sent)
+    assert finished.run("download") == 0
+    assert outcome(finished, "download") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("moment", "sent", "workers"),
+    [
+        ("import numpy 1", SIGINT, 1),
+        ("open train_target.bin.partial 1", SIGKILL, 1),
+        ("open train_input.bin.partial 3", SIGINT, 1),
+        ("open test_target.xxh3.partial 2", SIGTERM, 1),
+        ("open journal.jsonl 1", SIGTERM, 2),
+        ("open journal.jsonl 2", SIGKILL, 1),
+        ("open journal.jsonl 2", SIGKILL, 2),
+        ("open journal.jsonl 3", SIGINT, 2),
+        ("rename train_target.bin 1", SIGTERM, 1),
+        ("rename dataset.json 1", SIGKILL, 1),
+        ("remove unfinished.json 1", SIGINT, 1),
+        ("remove journal.jsonl 1", SIGKILL, 1),
+    ],
+)
+def test_interrupted_preprocessing_equals_an_undisturbed_one(
+    finished: Workspace, start: Start, moment: str, sent: Signals, workers: int
+) -> None:
+    undisturbed = start_anew(finished, "preprocess", {"workers": workers})
+    running = start(finished.arguments("preprocess"), moment, sent)
+    require_interrupted(running.end(), "preprocess", sent)
+    assert finished.run("preprocess") == 0
+    assert outcome(finished, "preprocess") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("moment", "sent"),
+    [("import numpy 1", SIGINT), ("import numpy 1", SIGTERM), ("open train_input.bin.partial 1", SIGINT)],
+)
+def test_signal_to_every_process_at_once_ends_them_with_one_message(
+    finished: Workspace, start: Start, moment: str, sent: Signals
+) -> None:
+    undisturbed = start_anew(finished, "preprocess", {"workers": 2})
+    running = start(finished.arguments("preprocess"), moment, sent, process="worker", group=True)
+    require_interrupted(running.end(), "preprocess", sent)
+    assert finished.run("preprocess") == 0
+    assert outcome(finished, "preprocess") == undisturbed
+
+
+def test_killed_worker_ends_the_task_which_can_be_run_again(finished: Workspace, start: Start) -> None:
+    undisturbed = start_anew(finished, "preprocess", {"workers": 2})
+    moment = "open train_target.bin.partial 1"
+    code, errors = start(finished.arguments("preprocess"), moment, SIGKILL, process="worker").end()
+    assert code == 2
+    assert "workers" in errors
+    assert "run again" in errors
+    assert finished.run("preprocess") == 0
+    assert outcome(finished, "preprocess") == undisturbed
+
+
+def test_no_worker_outlives_a_killed_task(finished: Workspace, start: Start) -> None:
+    undisturbed = start_anew(finished, "preprocess", {"workers": 2})
+    running = start(finished.arguments("preprocess"), "open journal.jsonl 1", SIGSTOP)
+    running.wait_until_stopped()
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    assert len(children) >= 2
+    running.process.kill()
+    assert running.end()[0] == -SIGKILL
+
+    def alive(child: psutil.Process) -> bool:
+        try:
+            return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    deadline_s = time.monotonic() + PATIENCE_S
+    while any(map(alive, children)) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not any(map(alive, children))
+    assert finished.run("preprocess") == 0
+    assert outcome(finished, "preprocess") == undisturbed
+
+
+def tear_journal(data_dir: Path) -> None:
+    with (data_dir / "journal.jsonl").open("a") as stream:
+        stream.write('{"index":2,"microgr')
+
+
+def copy_without_blocks_of_zeros(data_dir: Path) -> None:
+    """What a file system that compresses does, or `cp --sparse=always`."""
+    for path in data_dir.glob("*.partial"):
+        blocks = path.read_bytes()
+        path.unlink()
+        with path.open("wb") as stream:
+            for at in range(0, len(blocks), 4096):
+                if any(block := blocks[at : at + 4096]):
+                    stream.seek(at)
+                    stream.write(block)
+            stream.truncate(len(blocks))
+
+
+def lose_partial_file(data_dir: Path) -> None:
+    """What a power cut can do to a name that was not flushed."""
+    (data_dir / "train_input.bin.partial").unlink()
+
+
+@pytest.mark.parametrize("change", [tear_journal, copy_without_blocks_of_zeros, lose_partial_file])
+def test_preprocessing_goes_on_from_what_is_left(
+    finished: Workspace, start: Start, change: Callable[[Path], None]
+) -> None:
+    undisturbed = start_anew(finished, "preprocess")
+    assert start(finished.arguments("preprocess"), "open journal.jsonl 3", SIGKILL).end()[0] == -SIGKILL
+    change(finished / "data")
+    assert finished.run("preprocess") == 0
+    assert outcome(finished, "preprocess") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("moment", "sent"),
+    [
+        ("import torch 1", SIGTERM),
+        ("step 13", SIGINT),
+        ("step 13", SIGKILL),
+        ("rename best.safetensors 1", SIGKILL),
+        ("rename last.safetensors 1", SIGKILL),
+        ("rename last.safetensors 1", SIGTERM),
+        ("rename training.json 1", SIGKILL),
+    ],
+)
+def test_interrupted_training_equals_an_undisturbed_one(
+    finished: Workspace, start: Start, moment: str, sent: Signals
+) -> None:
+    undisturbed = start_anew(finished, "train")
+    running = start(finished.arguments("train"), moment, sent)
+    require_interrupted(running.end(), "train", sent)
+    assert finished.run("train") == 0
+    assert outcome(finished, "train") == undisturbed
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_training_interrupted_after_every_step_equals_an_undisturbed_one(finished: Workspace, optimizer: str) -> None:
+    shutil.rmtree(finished / "model")
+    finished.write("train", {"optimizer": {"name": optimizer}})
+    assert finished.run("train") == 0
+    undisturbed = start_anew(finished, "train", {"optimizer": {"name": optimizer}})
+    hook = register_optimizer_step_post_hook(lambda *_: os.kill(os.getpid(), SIGINT))
+    try:
+        codes = [finished.run("train") for _ in range(21)]
+    finally:
+        hook.remove()
+    assert codes == [130] * 20 + [0]
+    assert outcome(finished, "train") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("moment", "sent"),
+    [("open test_input.xxh3 2", SIGTERM), ("rename report.json 1", SIGKILL)],
+)
+def test_interrupted_test_equals_an_undisturbed_one(
+    finished: Workspace, start: Start, moment: str, sent: Signals
+) -> None:
+    undisturbed = start_anew(finished, "test")
+    running = start(finished.arguments("test"), moment, sent)
+    require_interrupted(running.end(), "test", sent)
+    assert finished.run("test") == 0
+    assert outcome(finished, "test") == undisturbed
+
+
+def test_interrupted_pipeline_equals_an_undisturbed_one(finished: Workspace, start: Start) -> None:
+    undisturbed = outcome(finished, *OUTPUTS)
+    again = Workspace(finished.root.parent / "again")
+    arguments = ["pipeline", str(finished / "run"), f"--workspace={again.root}"]
+    assert start(arguments, "step 7", SIGTERM).end()[0] == 143
+    assert main(arguments) == 0
+    assert outcome(again, *OUTPUTS) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("task", "moment"),
+    [
+        ("download", "rename synthetic_0001.mrc 1"),
+        ("preprocess", "open journal.jsonl 2"),
+        ("train", "step 5"),
+        ("test", "rename report.json 1"),
+    ],
+)
+def test_second_task_in_a_folder_under_work_is_refused(
+    finished: Workspace, start: Start, capsys: pytest.CaptureFixture[str], task: str, moment: str
+) -> None:
+    undisturbed = start_anew(finished, task)
+    running = start(finished.arguments(task), moment, SIGSTOP)
+    running.wait_until_stopped()
+    assert finished.run(task) == 2
+    message = capsys.readouterr().err
+    assert f"{finished / OUTPUTS[task]}: another `cryodenoise {task}` is writing here" in message
+    running.process.send_signal(SIGCONT)
+    assert running.end()[0] == 0
+    assert outcome(finished, task) == undisturbed
+
+
+@pytest.mark.parametrize("task", OUTPUTS)
+def test_finished_task_has_nothing_to_do_and_changes_no_file(
+    finished: Workspace, capsys: pytest.CaptureFixture[str], task: str
+) -> None:
+    def state() -> dict[Path, tuple[int, bytes]]:
+        files = (path for path in finished.root.rglob("*") if path.is_file() and path.suffix != ".log")
+        return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+    before = state()
+    assert finished.run(task) == 0
+    said = capsys.readouterr()
+    assert "nothing to do" in said.out
+    assert str(finished / OUTPUTS[task]) in said.out
+    assert not said.err
+    assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("preprocess", {"workers": 2}),
+        ("train", {"device": "auto", "read_ahead": 1}),
+        ("test", {"device": "auto", "read_ahead": 1, "batch_size": 3}),
+    ],
+)
+def test_another_way_of_doing_the_same_finds_it_done(
+    finished: Workspace, capsys: pytest.CaptureFixture[str], task: str, changes: dict[str, Any]
+) -> None:
+    finished.write(task, changes)
+    assert finished.run(task) == 0
+    assert "nothing to do" in capsys.readouterr().out

@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryodenoise.config.documents import DatasetRecord, MadeFrom, SampleRange
+from cryodenoise.dataset import layout, writer
+from cryodenoise.dataset.reader import SplitReader, open_dataset
+from cryodenoise.dataset.stream import stream
+from cryodenoise.errors import UserError
+
+SHAPE = (16, 24)
+SAMPLES = {"train": 7, "test": 3}
+
+
+@pytest.fixture
+def images() -> dict[tuple[str, str], np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        (stem, role): rng.random((count, *SHAPE), np.float32)
+        for stem, count in SAMPLES.items()
+        for role in layout.ROLES
+    }
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
+    """A dataset whose samples were written back to front."""
+    writer.preallocate(tmp_path, {"train": 7, "test": 3}, SHAPE)
+    for (stem, role), samples in images.items():
+        for first in reversed(range(0, len(samples), 2)):
+            writer.write_segment(tmp_path, stem, role, first, samples[first : first + 2])  # type: ignore[arg-type]
+    record = DatasetRecord(
+        format=DatasetRecord.FORMAT,
+        format_version=DatasetRecord.VERSION,
+        identity="0" * 64,
+        dtype="<f4",
+        sample_shape=SHAPE,
+        stride_px=8,
+        held_out="micrographs",
+        splits={
+            "train": SampleRange(file="train", first_sample=0, samples=5),
+            "validation": SampleRange(file="train", first_sample=5, samples=2),
+            "test": SampleRange(file="test", first_sample=0, samples=3),
+        },
+        files=writer.commit_files(tmp_path),
+        micrographs=[],
+        segments=[],
+        made_from=MadeFrom(parameters={}),
+        source=None,
+        environment={},
+    )
+    (tmp_path / layout.DOCUMENT_NAME).write_text(record.dumps())
+    return tmp_path
+
+
+def test_binaries_are_sample_major_little_endian_float32_without_header(
+    data_dir: Path, images: dict[tuple[str, str], np.ndarray]
+) -> None:
+    for (stem, role), samples in images.items():
+        assert (data_dir / f"{stem}_{role}.bin").read_bytes() == samples.astype("<f4").tobytes()
+    assert not list(data_dir.glob("*.partial"))
+
+
+def test_samples_written_in_any_order_are_read_back_by_index(
+    data_dir: Path, images: dict[tuple[str, str], np.ndarray]
+) -> None:
+    with SplitReader(data_dir, open_dataset(data_dir), "validation") as reader:
+        inputs, targets = reader.read(np.array([1, 0]))
+    assert np.array_equal(inputs[:, 0], images["train", "input"][[6, 5]])
+    assert np.array_equal(targets[:, 0], images["train", "target"][[6, 5]])
+
+
+def test_a_stream_yields_every_batch_in_order(data_dir: Path, images: dict[tuple[str, str], np.ndarray]) -> None:
+    plan = [np.array([4, 1]), np.array([0]), np.array([2, 3])]
+    with SplitReader(data_dir, open_dataset(data_dir), "train") as reader:
+        read = [inputs[:, 0] for inputs, _ in stream(reader, plan, read_ahead=2)]
+        samples = images["train", "input"]
+    assert all(np.array_equal(found, samples[wanted]) for found, wanted in zip(read, plan, strict=True))
+
+
+def test_an_altered_byte_is_found_as_its_sample_is_read_and_no_sooner(data_dir: Path) -> None:
+    path = data_dir / "train_target.bin"
+    content = bytearray(path.read_bytes())
+    content[3 * 16 * 24 * 4 + 11] ^= 1
+    path.write_bytes(content)
+    with SplitReader(data_dir, open_dataset(data_dir), "train") as reader:
+        reader.read(np.array([0, 1, 2, 4]))
+        with pytest.raises(UserError, match=r"train_target\.bin: sample 3 \(bytes 4608 to 6143\) was altered"):
+            reader.read(np.array([3]))
+
+
+@pytest.mark.parametrize("name", ["test_input.bin", "train_target.xxh3"])
+def test_a_missing_file_is_refused_at_once(data_dir: Path, name: str) -> None:
+    (data_dir / name).unlink()
+    with pytest.raises(UserError, match=f"{name}: missing"):
+        open_dataset(data_dir)
+
+
+def test_a_short_binary_is_refused_at_once(data_dir: Path) -> None:
+    with (data_dir / "test_target.bin").open("r+b") as binary:
+        binary.truncate(100)
+    with pytest.raises(UserError, match="100 bytes, expected 4608"):
+        open_dataset(data_dir)
+
+
+def test_altered_checksums_are_refused_at_once(data_dir: Path) -> None:
+    path = data_dir / "test_input.xxh3"
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(UserError, match="altered"):
+        open_dataset(data_dir)
+
+
+def test_committing_twice_changes_nothing(data_dir: Path) -> None:
+    before = (data_dir / layout.DOCUMENT_NAME).read_text()
+    assert [file.model_dump() for file in writer.commit_files(data_dir)] == [
+        file.model_dump() for file in DatasetRecord.load_document(data_dir / layout.DOCUMENT_NAME).files
+    ]
+    assert before == (data_dir / layout.DOCUMENT_NAME).read_text()
+
+
+def test_a_torn_line_of_the_journal_does_not_count(tmp_path: Path) -> None:
+    writer.append_journal(tmp_path, '{"index": 0}')
+    with (tmp_path / writer.JOURNAL_NAME).open("ab") as journal:
+        journal.write(b'{"ind')
+    assert writer.read_journal(tmp_path) == [b'{"index": 0}']
+    writer.append_journal(tmp_path, '{"index": 1}')
+    assert writer.read_journal(tmp_path) == [b'{"index": 0}', b'{"index": 1}']

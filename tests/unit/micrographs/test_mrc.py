@@ -1,0 +1,118 @@
+import hashlib
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import mrcfile
+import numpy as np
+import pytest
+
+from cryodenoise.errors import UserError
+from cryodenoise.micrographs import mrc
+
+IMAGE = np.random.default_rng(0).normal(10, 3, (48, 36)).astype(np.float32)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    target = tmp_path / "a.mrc"
+    mrc.write(target, IMAGE, 0.6575)
+    return target
+
+
+def patched(path: Path, offset: int, content: bytes) -> Path:
+    with path.open("r+b") as stream:
+        stream.seek(offset)
+        stream.write(content)
+    return path
+
+
+def test_what_is_written_is_read_back(path: Path) -> None:
+    assert np.array_equal(mrc.read(path), IMAGE)
+    header = mrc.read_header(path)
+    assert (header.height_px, header.width_px) == (48, 36)
+    assert header.pixel_size_angstrom == pytest.approx(0.6575)
+
+
+def test_a_written_file_is_a_valid_mrc_file_with_statistics(path: Path) -> None:
+    assert mrcfile.validate(path)
+    with mrcfile.open(path) as stream:
+        assert stream.header.dmean == pytest.approx(IMAGE.mean(), rel=1e-6)
+        assert float(stream.voxel_size.x) == pytest.approx(0.6575)
+
+
+def test_equal_images_give_equal_files(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "b.mrc"
+    mrc.write(other, IMAGE, 0.6575)
+    assert path.read_bytes() == other.read_bytes()
+    assert list(tmp_path.glob("*.partial")) == []
+
+
+def test_a_header_without_map_stamp_is_read(path: Path) -> None:
+    patched(path, 208, bytes(8))  # MAP and machine stamp, as old programs leave them
+    assert np.array_equal(mrc.read(path), IMAGE)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.uint16, np.float16, np.float32])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_every_real_mode_and_byte_order_is_read(tmp_path: Path, kind: type, order: Literal["<", ">"]) -> None:
+    pixels: np.ndarray = (np.arange(40 * 24).reshape(40, 24) % 100).astype(kind)
+    with mrcfile.new(tmp_path / "a.mrc") as stream:
+        stream.set_data(pixels.astype(np.dtype(kind).newbyteorder(order)))
+    image = mrc.read(tmp_path / "a.mrc")
+    assert image.dtype == np.float32
+    assert np.array_equal(image, pixels)
+
+
+def test_an_extended_header_is_skipped(tmp_path: Path) -> None:
+    with mrcfile.new(tmp_path / "a.mrc") as stream:
+        stream.set_data(IMAGE)
+        stream.set_extended_header(np.zeros(100, dtype="V4"))
+    assert np.array_equal(mrc.read(tmp_path / "a.mrc"), IMAGE)
+
+
+def test_no_cell_means_no_pixel_size(path: Path) -> None:
+    assert mrc.read_header(patched(path, 40, bytes(12))).pixel_size_angstrom is None
+
+
+@pytest.mark.parametrize(
+    ("offset", "content", "message"),
+    [
+        (12, struct.pack("<i", 4), "mode 4"),
+        (12, struct.pack("<i", 77777), "no MRC file"),
+        (0, struct.pack("<i", -5), "no MRC file"),
+        (4, struct.pack("<i", 47), "truncated or damaged"),
+        (92, struct.pack("<i", 2**31 - 1), "truncated or damaged"),
+        (92, struct.pack("<i", -1024), "truncated or damaged"),
+        (1024 + 4 * 40, struct.pack("<f", float("nan")), "row 1, column 4"),
+        (1024, struct.pack("<f", float("inf")), "1 of 1728 pixels"),
+    ],
+)
+def test_an_unsound_file_is_refused(path: Path, offset: int, content: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        mrc.read(patched(path, offset, content))
+
+
+def test_a_truncated_file_is_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match="truncated"):
+        mrc.read_header(path)
+    path.write_bytes(b"short")
+    with pytest.raises(UserError, match="5 bytes"):
+        mrc.read_header(path)
+
+
+def test_a_stack_is_refused(tmp_path: Path) -> None:
+    with mrcfile.new(tmp_path / "a.mrc") as stream:
+        stream.set_data(np.zeros((3, 8, 8), np.float32))
+    with pytest.raises(UserError, match="stack of 3"):
+        mrc.read_header(tmp_path / "a.mrc")
+
+
+def test_the_pixel_digest_is_of_shape_and_pixels_alone(path: Path, write_mrc: Callable[..., Path]) -> None:
+    text = b"cryodenoise pixels 1 48 36\n" + IMAGE.astype("<f4").tobytes()
+    assert mrc.pixel_digest(IMAGE) == hashlib.sha256(text).hexdigest()
+    other = write_mrc(path.parent / "b.mrc", IMAGE, pixel_size_angstrom=2.0)
+    assert mrc.pixel_digest(mrc.read(other)) == mrc.pixel_digest(mrc.read(path))
+    assert mrc.pixel_digest(IMAGE.reshape(36, 48)) != mrc.pixel_digest(IMAGE)

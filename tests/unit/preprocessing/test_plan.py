@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
+from cryodenoise.errors import UserError
+from cryodenoise.micrographs.mrc import MrcHeader
+from cryodenoise.preprocessing.plan import Plan, RawMicrograph, make_plan
+
+
+def plan_of(count: int, height: int, width: int, size: int = 1024, stride: int = 512) -> Plan:
+    raws = [RawMicrograph(Path(f"{number:03d}.mrc"), MrcHeader(height, width, 1.0), None) for number in range(count)]
+    return make_plan(raws, PreprocessParameters(patches=PatchParameters(size_px=size, stride_px=stride)))
+
+
+def test_the_reference_set_has_29913_and_3211_samples() -> None:
+    plan = plan_of(196, 7420, 7676)
+    assert plan.samples() == {"train": 29_913, "test": 3_211}
+    assert sum(plan.samples().values()) * 2 * 4 * 1024**2 == 277_864_251_392
+    splits = plan.splits()
+    assert (splits["train"].samples, splits["validation"].samples) == (159 * 169, 18 * 169)
+    assert splits["validation"].first_sample == 159 * 169
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_segments_fill_the_files_without_gaps(count: int) -> None:
+    plan = plan_of(count, 300, 200, 32, 16)
+    for stem in ("train", "test"):
+        segments = [segment for segment in plan.segments if segment.file == stem]
+        starts = [segment.first_sample for segment in segments]
+        assert starts == [sum(other.samples for other in segments[:index]) for index in range(len(segments))]
+
+
+def test_no_micrograph_is_in_two_splits_when_there_are_three() -> None:
+    plan = plan_of(7, 100, 100, 32, 16)
+    assert plan.held_out == "micrographs"
+    assert sorted(segment.micrograph for segment in plan.segments) == list(range(7))
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 100), (100, 400)])
+def test_regions_are_cut_along_the_longer_side(height: int, width: int) -> None:
+    plan = plan_of(1, height, width, 32, 16)
+    assert plan.held_out == "regions"
+    assert {segment.split for segment in plan.segments} == {"train", "validation", "test"}
+    across = {segment.columns if height > width else segment.rows for segment in plan.segments}
+    assert across == {(0, 5)}
+
+
+def test_a_micrograph_smaller_than_a_patch_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"000\.mrc: 1000 × 2000 pixels, smaller than a patch"):
+        plan_of(3, 1000, 2000)

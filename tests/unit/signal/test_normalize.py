@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from cryodenoise.errors import UserError
+from cryodenoise.signal.normalize import MINIMUM_SPREAD, RULES, moments, normalize, percentile
+
+values = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e6, width=32))
+
+
+@given(values, st.sampled_from([1, 5, 50, 95, 99]))
+@settings(max_examples=300)
+def test_percentile_is_numpys_in_float64_rounded_once(pixels: np.ndarray, percent: int) -> None:
+    assert percentile(pixels, percent) == np.float32(np.percentile(pixels.astype("f8"), percent))
+
+
+def test_p95_is_the_reference_rule_byte_for_byte() -> None:
+    image = np.random.default_rng(1).normal(3, 5, (64, 48)).astype(np.float32)
+    positive = image[image > 0].astype("f8")
+    expected = np.clip(image / np.float32(np.percentile(positive, 95)), 0, 1).astype(np.float32)
+    normalized, scaling = normalize(image, "p95")
+    assert normalized.tobytes() == expected.tobytes()
+    assert scaling.offset == 0
+
+
+def test_p1_p99_is_unmoved_by_offset_and_sign() -> None:
+    image = np.random.default_rng(2).normal(0, 8, (64, 64)).astype(np.float32)
+    plain, _ = normalize(image, "p1_p99")
+    moved, _ = normalize(image + np.float32(4096), "p1_p99")
+    assert np.abs(plain - moved).max() < 1e-4
+    assert 0.009 < (plain == 0).mean() < 0.012
+    assert 0.009 < (plain == 1).mean() < 0.012
+
+
+def test_a_mean_large_against_the_spread_is_refused_with_a_rule_that_works() -> None:
+    image = np.random.default_rng(3).normal(1000, 5, (64, 64)).astype(np.float32)
+    with pytest.raises(UserError, match=r"hardly any contrast.*p1_p99"):
+        normalize(image, "p95")
+    normalized, _ = normalize(image, "p1_p99")
+    assert normalized.std() > MINIMUM_SPREAD
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_constant_image_is_refused(rule: str) -> None:
+    with pytest.raises(UserError):
+        normalize(np.full((32, 32), 7, np.float32), rule)
+
+
+def test_p95_without_positive_pixels_is_refused() -> None:
+    with pytest.raises(UserError, match="positive"):
+        normalize(-np.ones((32, 32), np.float32), "p95")
+
+
+def test_moments_are_those_of_float64() -> None:
+    image = np.random.default_rng(4).normal(500, 3, (50, 70)).astype(np.float32)
+    mean, spread = moments(image)
+    assert mean == pytest.approx(image.astype("f8").mean(), rel=1e-12)
+    assert spread == pytest.approx(image.astype("f8").std(), rel=1e-6)

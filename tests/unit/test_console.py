@@ -1,0 +1,51 @@
+import io
+from pathlib import Path
+
+from cryodenoise.console import PROGRESS_INTERVAL_S, Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def clock_of(*seconds: float) -> "list[float]":
+    return list(reversed(seconds))
+
+
+def test_a_log_gets_a_line_now_and_then_with_rate_and_remaining_time() -> None:
+    stream, seconds = io.StringIO(), clock_of(0.0, 1.0, PROGRESS_INTERVAL_S, PROGRESS_INTERVAL_S + 1)
+    with Console(stream, clock=seconds.pop).progress("epoch 1/5", 300, "patches") as advance:
+        advance(10)
+        advance(140)
+        advance(1)
+    assert stream.getvalue().splitlines() == ["epoch 1/5: 150/300 patches, 5 patches/s, 00:30 left"]
+
+
+def test_work_done_before_does_not_count_for_the_rate() -> None:
+    stream, seconds = io.StringIO(), clock_of(0.0, 100.0)
+    with Console(stream, clock=seconds.pop).progress("x", 400, "patches", done=200) as advance:
+        advance(100)
+    assert "300/400 patches, 1 patches/s, 01:40 left" in stream.getvalue()
+
+
+def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path) -> None:
+    stream, seconds = Terminal(), clock_of(0.0, 1.0)
+    console = Console(stream, tmp_path / "x.log", clock=seconds.pop)
+    with console.progress("preprocess", 2, "micrographs") as advance:
+        advance(1)
+    console.close()
+    assert "preprocess:" in stream.getvalue()
+    assert "micrographs" in stream.getvalue()
+    assert (tmp_path / "x.log").read_text() == ""
+
+
+def test_what_is_said_is_also_logged_line_by_line(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    console = Console(stream, tmp_path / "x.log")
+    console.say("first\nsecond")
+    console.log("for the log")
+    console.close()
+    assert stream.getvalue() == "first\nsecond\n"
+    logged = [line.split(" ", 1)[1] for line in (tmp_path / "x.log").read_text().splitlines()]
+    assert logged == ["first", "second", "for the log"]
