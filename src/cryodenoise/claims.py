@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryodenoise.errors import UserError
-from cryodenoise.files import PARTIAL_SUFFIX, make_directory, write_atomically
+from cryodenoise.errors import InputError, UserError
+from cryodenoise.files import PARTIAL_SUFFIX, make_directory, require_space, write_atomically
 
 MARKER_NAME = "unfinished.json"
 
@@ -57,8 +57,8 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
         made_from: Everything that determines the output, as JSON values.
 
     Raises:
-        UserError: If the directory cannot be written, another process works in it, or it holds something else than
-            work made from the same.
+        UserError: If the directory cannot be written or its disk is full, another process works in it, or it holds
+            something else than work made from the same.
     """
     make_directory(directory)
     made_from = json.loads(json.dumps(made_from))
@@ -77,25 +77,39 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
             content = {"task": task, "made_from": made_from}
             write_atomically(marker, (json.dumps(content, indent=1) + "\n").encode())
         try:
+            if not finished:
+                require_space(directory, 0)
             yield Claim(directory, document_name, finished, resumed)
-        except BaseException:
-            _drop_if_nothing_done(directory)
+        except BaseException as error:
+            if not finished:
+                _drop_what_is_of_no_use(directory, error)
+            if isinstance(error, OSError):
+                place = error.filename or directory
+                raise UserError(f"{place}: {error.strerror}: mend that and run `{task}` again") from error
             raise
 
 
 def _require_empty(directory: Path, task: str) -> None:
-    """A folder that no task of ours began must be empty, but for logs and hidden files."""
-    foreign = sorted(path.name for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
-    if foreign:
-        raise UserError(f"{directory}: holds {foreign[0]}, which `{task}` did not put there: give an empty folder")
+    """Refuse a folder that holds files of which no task of ours knows."""
+    if foreign := _files_of_tasks(directory):
+        raise UserError(f"{directory}: holds {foreign[0].name}, which `{task}` did not put there: give an empty folder")
 
 
-def _drop_if_nothing_done(directory: Path) -> None:
-    """Remove a claim that holds no finished part, so that a mended run file is not refused for its sake."""
-    left = list(directory.iterdir())
-    if all(path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX) for path in left):
-        for path in left:
+def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
+    """Remove work that no other run can go on with: without a finished part, or begun with an unusable input.
+
+    So a run file or a folder of micrographs that was mended is not refused for its sake.
+    """
+    ours = _files_of_tasks(directory)
+    unfinished = all(path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX) for path in ours)
+    if unfinished or isinstance(error, InputError):
+        for path in ours:
             path.unlink()
+
+
+def _files_of_tasks(directory: Path) -> list[Path]:
+    """What a folder holds beside logs and hidden files."""
+    return sorted(path for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
 
 
 @contextmanager

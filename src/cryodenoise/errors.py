@@ -13,6 +13,10 @@ class UserError(ValueError):
     """
 
 
+class InputError(UserError):
+    """An input turned out unusable while it was worked on, so what was made of it and its like so far is of no use."""
+
+
 class Interrupted(BaseException):
     """A signal asked the program to stop; no `except Exception` swallows it.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -258,6 +259,22 @@ def test_preprocessing_goes_on_from_what_is_left(
     assert outcome(finished, "preprocess") == undisturbed
 
 
+def test_bad_micrograph_found_after_an_interruption_costs_nobody_elses_files(
+    empty: Workspace, start: Start, write_mrc: Callable[..., Path]
+) -> None:
+    empty.write("preprocess")
+    for number in range(4):
+        image = np.random.default_rng(number).poisson(50, (96, 80)).astype(np.float32)
+        image[0, 0] = np.nan if number == 3 else 0
+        write_mrc(empty / f"raw/{number}.mrc", image)
+    assert start(empty.arguments("preprocess"), "open journal.jsonl 2", SIGKILL).end()[0] == -SIGKILL
+    (empty / "data/figures").mkdir()
+    (empty / "data/notes.txt").write_text("mine")
+    assert empty.run("preprocess") == 2
+    assert (empty / "data/figures").is_dir()
+    assert (empty / "data/notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("moment", "sent"),
     [
@@ -280,18 +297,21 @@ def test_interrupted_training_equals_an_undisturbed_one(
     assert outcome(finished, "train") == undisturbed
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_training_interrupted_after_every_step_equals_an_undisturbed_one(finished: Workspace, optimizer: str) -> None:
+@pytest.mark.parametrize(("optimizer", "epochs", "steps"), [("adam", 2, 20), ("sgd", 1, 10)])
+def test_training_interrupted_after_every_step_equals_an_undisturbed_one(
+    finished: Workspace, optimizer: str, epochs: int, steps: int
+) -> None:
+    changes = {"optimizer": {"name": optimizer}, "epochs": epochs}
     shutil.rmtree(finished / "model")
-    finished.write("train", {"optimizer": {"name": optimizer}})
+    finished.write("train", changes)
     assert finished.run("train") == 0
-    undisturbed = start_anew(finished, "train", {"optimizer": {"name": optimizer}})
+    undisturbed = start_anew(finished, "train", changes)
     hook = register_optimizer_step_post_hook(lambda *_: os.kill(os.getpid(), SIGINT))
     try:
-        codes = [finished.run("train") for _ in range(21)]
+        codes = [finished.run("train") for _ in range(steps + 1)]
     finally:
         hook.remove()
-    assert codes == [130] * 20 + [0]
+    assert codes == [130] * steps + [0]
     assert outcome(finished, "train") == undisturbed
 
 

@@ -53,7 +53,8 @@ class DownloadParameters(Parameters):
 
     @model_validator(mode="after")
     def _one_section(self) -> Self:
-        for name in ("synthetic", "empiar"):
+        sections = ("synthetic", "empiar")
+        for name in sections if self.source in sections else ():
             if (getattr(self, name) is not None) != (self.source == name):
                 found = "missing" if self.source == name else "given"
                 raise ValueError(f"section {name!r} is {found}, source is {self.source!r}: one goes with the other")

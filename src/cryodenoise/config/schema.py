@@ -49,13 +49,12 @@ class Parameters(Schema):
             raise UserError(f"{path}: no text file, expected YAML: see the run files in run/") from error
         try:
             content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
-        except (yaml.YAMLError, ValueError) as error:  # a date that the calendar lacks is a ValueError
+            as_json = json.dumps(content if content is not None else {}, default=str)
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, an anchor within itself
             raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}: see the run files in run/") from error
-        if content is None:
-            content = {}
-        if not isinstance(content, dict):
+        if not isinstance(content, dict | None):
             raise UserError(f"{path}: holds a {type(content).__name__}, expected `key: value` lines")
-        return validate(cls, json.dumps(content, default=str), path)
+        return validate(cls, as_json, path)
 
 
 class Document(Schema):

@@ -1,13 +1,21 @@
 """The layout of data/, stated once for writer and reader (docs/FORMATS.md tells it to other programs)."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import xxhash
 
-from cryodenoise.config.documents import SAMPLE_DTYPE, Micrograph, Segment, canonical
+from cryodenoise.config.documents import (
+    SAMPLE_DTYPE,
+    DatasetRecord,
+    Micrograph,
+    SampleRange,
+    Segment,
+    SplitName,
+    canonical,
+)
 
 DOCUMENT_NAME = "dataset.json"
 CHECKSUM_DTYPE = "<u8"
@@ -35,6 +43,53 @@ def sample_bytes(sample_shape: tuple[int, int]) -> int:
 def checksum(sample: np.ndarray) -> int:
     """XXH3-64 of a sample's bytes, unseeded."""
     return xxhash.xxh3_64_intdigest(sample.data)
+
+
+class Placed(Protocol):
+    """A segment, planned or written: samples of one split that are consecutive in their files."""
+
+    @property
+    def split(self) -> SplitName: ...  # noqa: D102
+    @property
+    def file(self) -> Stem: ...  # noqa: D102
+    @property
+    def first_sample(self) -> int: ...  # noqa: D102
+    @property
+    def samples(self) -> int: ...  # noqa: D102
+
+
+def samples_in_files(segments: Sequence[Placed]) -> dict[Stem, int]:
+    """Samples in each pair of files."""
+    return {stem: sum(segment.samples for segment in segments if segment.file == stem) for stem in STEMS}
+
+
+def ranges_of_splits(segments: Sequence[Placed]) -> dict[SplitName, SampleRange]:
+    """Where each split is: its segments follow one another."""
+    ranges: dict[SplitName, SampleRange] = {}
+    for segment in segments:
+        before = ranges.get(segment.split)
+        ranges[segment.split] = SampleRange(
+            file=segment.file,
+            first_sample=before.first_sample if before else segment.first_sample,
+            samples=segment.samples + (before.samples if before else 0),
+        )
+    return ranges
+
+
+def inconsistencies(record: DatasetRecord) -> Iterator[str]:
+    """What in dataset.json contradicts the rest of it: an edited document does not pass for what was written."""
+    if record.identity != identity(record.sample_shape, record.micrographs, record.segments):
+        yield "identity: not that of the micrographs and segments"
+    if record.splits != ranges_of_splits(record.segments) or set(record.splits) != set(get_args(SplitName)):
+        yield "splits: not those of the segments"
+    samples = samples_in_files(record.segments)
+    expected = {
+        (binary_name(stem, role), checksums_name(stem, role), samples[stem] * sample_bytes(record.sample_shape))
+        for stem in STEMS
+        for role in ROLES
+    }
+    if {(file.name, file.checksums, file.size_bytes) for file in record.files} != expected:
+        yield "files: not those of the segments"
 
 
 def identity(sample_shape: tuple[int, int], micrographs: Sequence[Micrograph], segments: Sequence[Segment]) -> str:

@@ -16,6 +16,7 @@ from cryodenoise.dataset.layout import (
     binary_name,
     checksum,
     checksums_name,
+    inconsistencies,
     sample_bytes,
 )
 from cryodenoise.errors import UserError
@@ -25,7 +26,7 @@ _REMEDY = "remove the folder and run `cryodenoise preprocess` again"
 
 
 def open_dataset(data_dir: Path) -> DatasetRecord:
-    """Read dataset.json and hold it against the files beside it: names, lengths, digests of the checksum files.
+    """Read dataset.json, hold it against itself and the files beside it: lengths, digests of the checksum files.
 
     Raises:
         UserError: If the dataset is missing, unfinished, of another format version, incomplete or altered.
@@ -36,6 +37,8 @@ def open_dataset(data_dir: Path) -> DatasetRecord:
         found = "unfinished" if (data_dir / MARKER_NAME).exists() else "missing"
         raise UserError(f"{path}: {found}: run `cryodenoise preprocess` first, to its end")
     record = DatasetRecord.load_document(path)
+    for finding in inconsistencies(record):
+        raise UserError(f"{path}: {finding}: it was edited since it was written: {_REMEDY}")
     for file in record.files:
         binary, checksums = data_dir / file.name, data_dir / file.checksums
         for needed in (binary, checksums):

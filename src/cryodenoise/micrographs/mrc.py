@@ -13,7 +13,7 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 
-from cryodenoise.errors import UserError
+from cryodenoise.errors import InputError, UserError
 from cryodenoise.files import commit, partial
 
 SUFFIX = ".mrc"
@@ -71,7 +71,8 @@ def read(path: Path) -> np.ndarray:
     """The pixels of an MRC file with one image, float32, shape (h, w).
 
     Raises:
-        UserError: As `read_header`, or if a pixel is NaN or infinite.
+        UserError: As `read_header`.
+        InputError: If a pixel is NaN or infinite.
     """
     header = read_header(path)
     with warnings.catch_warnings():
@@ -81,7 +82,7 @@ def read(path: Path) -> np.ndarray:
     finite = np.isfinite(image)
     if not finite.all():
         y, x = np.argwhere(~finite)[0]
-        raise UserError(
+        raise InputError(
             f"{path}: {finite.size - np.count_nonzero(finite)} of {finite.size} pixels are NaN or infinite, the first "
             f"in row {y}, column {x}: replace them or move the file out of the folder"
         )

@@ -1,5 +1,6 @@
 """Weights as safetensors files: tensors and one JSON text, never code."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,23 +20,36 @@ _KEY = "cryodenoise"  # one key: the format does not keep the order of several, 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors and what they are about, whole or not at all."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(content, {_KEY: json.dumps(about, sort_keys=True)}))
+    noted = {"about": about, "digest": _digest(content, about)}
+    write_atomically(path, save(content, {_KEY: json.dumps(noted, sort_keys=True)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote.
 
     Raises:
-        UserError: If the file is no sound safetensors file of this program.
+        UserError: If the file is no safetensors file of this program, or was altered.
     """
     try:
         with safe_open(path, framework="pt") as stream:
-            about = json.loads((stream.metadata() or {})[_KEY])
-            return {name: stream.get_tensor(name) for name in stream.keys()}, about  # noqa: SIM118  no dict
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+            noted = json.loads((stream.metadata() or {})[_KEY])
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  no dict
+        if noted["digest"] != _digest(tensors, noted["about"]):
+            raise ValueError("its content was altered")
+        return tensors, noted["about"]
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(
             f"{path}: no checkpoint of cryodenoise ({error}): remove it and run `cryodenoise train` again"
         ) from error
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> str:
+    """SHA-256 over what the tensors are about and, in order of their names, their names, types, shapes and bytes."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], model: str, path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cryodenoise.config.documents import DownloadRecord, SampleRange, SplitName
+from cryodenoise.config.documents import DownloadRecord, SplitName
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.dataset.layout import STEMS, Stem
 from cryodenoise.errors import UserError
@@ -13,6 +13,7 @@ from cryodenoise.preprocessing.split import split_lines, split_micrographs
 from cryodenoise.signal.tiles import grid_shape
 
 FEWEST_TO_HOLD_OUT_WHOLE = 3
+DOWNLOAD_ANEW = "remove the folder and run `cryodenoise download` again"
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,10 @@ class PlannedSegment:
 
 @dataclass(frozen=True)
 class Plan:
-    """All segments in the order of the files, and what follows from them."""
+    """All segments in the order of the files."""
 
     segments: list[PlannedSegment]
     held_out: Literal["micrographs", "regions"]
-
-    def samples(self) -> dict[Stem, int]:
-        """Samples in each pair of files."""
-        return {stem: sum(segment.samples for segment in self.segments if segment.file == stem) for stem in STEMS}
-
-    def splits(self) -> dict[SplitName, SampleRange]:
-        """Where each split is: its segments are consecutive."""
-        ranges: dict[SplitName, SampleRange] = {}
-        for segment in self.segments:
-            before = ranges.get(segment.split)
-            ranges[segment.split] = SampleRange(
-                file=segment.file,
-                first_sample=before.first_sample if before else segment.first_sample,
-                samples=segment.samples + (before.samples if before else 0),
-            )
-        return ranges
 
 
 def find_micrographs(raw_dir: Path, download: DownloadRecord | None) -> list[RawMicrograph]:
@@ -79,9 +64,9 @@ def find_micrographs(raw_dir: Path, download: DownloadRecord | None) -> list[Raw
         files: dict[Path, str | None] = {raw_dir / file.name: file.pixel_digest for file in download.files}
         missing = [path for path in files if not path.is_file()]
         if missing:
-            raise UserError(f"{missing[0]}: missing, though download.json names it: run `cryodenoise download` again")
+            raise UserError(f"{missing[0]}: missing, though download.json names it: {DOWNLOAD_ANEW}")
     else:
-        files = {path: None for path in raw_dir.iterdir() if path.suffix.lower() == mrc.SUFFIX and path.is_file()}
+        files = {path: None for path in raw_dir.iterdir() if path.suffix.lower() == mrc.SUFFIX and not path.is_dir()}
     if not files:
         others = sorted({path.suffix for path in raw_dir.iterdir() if path.is_file() and path.suffix})
         found = f"only files ending in {', '.join(others)}" if others else "it is empty"

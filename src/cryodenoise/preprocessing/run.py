@@ -17,10 +17,10 @@ from cryodenoise.config.schema import Schema
 from cryodenoise.console import Console
 from cryodenoise.dataset.writer import append_journal, read_journal, write_segment
 from cryodenoise.environment import available_cores
-from cryodenoise.errors import UserError
+from cryodenoise.errors import InputError, UserError
 from cryodenoise.interruption import SIGNALS
 from cryodenoise.micrographs import mrc
-from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
+from cryodenoise.preprocessing.plan import DOWNLOAD_ANEW, Plan, PlannedSegment, RawMicrograph
 from cryodenoise.signal import noise
 from cryodenoise.signal.normalize import normalize
 from cryodenoise.signal.tiles import patches
@@ -50,7 +50,8 @@ def write_micrographs(
         What was written, now and before, in the order of the micrographs.
 
     Raises:
-        UserError: If a micrograph is unsound, is not the one that was downloaded, or its normalisation degenerates.
+        InputError: If a micrograph is unsound, is not the one that was downloaded, or its normalisation degenerates.
+        UserError: If a worker was ended from outside.
     """
     done = {entry.index: entry for entry in map(Written.model_validate_json, read_journal(data_dir))}
     if done:
@@ -122,13 +123,11 @@ def write_micrograph(
     image = mrc.read(raw.path)
     digest = mrc.pixel_digest(image)
     if raw.expected_digest not in (None, digest):
-        raise UserError(
-            f"{raw.path}: its pixels are not those that download.json names: run `cryodenoise download` again"
-        )
+        raise InputError(f"{raw.path}: its pixels are not those that download.json names: {DOWNLOAD_ANEW}")
     try:
         image, scaling = normalize(image, parameters.normalization)
-    except UserError as error:
-        raise UserError(f"{raw.path}: {error}") from error
+    except InputError as error:
+        raise InputError(f"{raw.path}: {error}") from error
     size, stride = parameters.patches.size_px, parameters.patches.stride_px
     settings = parameters.noise
     add_noise = noise.MODELS[settings.model]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryodenoise.errors import UserError
+from cryodenoise.errors import InputError
 
 MINIMUM_SPREAD = 0.02
 """Standard deviation below which a normalised image is refused: the reference's read-out noise is 0.05."""
@@ -47,7 +47,7 @@ def p95(image: np.ndarray) -> Scaling:
     """The reference rule: divide by the 95th percentile of the positive pixels."""
     positive = image[image > 0]
     if positive.size == 0:
-        raise UserError("normalization p95 needs positive pixels, and there are none: use `normalization: p1_p99`")
+        raise InputError("normalization p95 needs positive pixels, and there are none: use `normalization: p1_p99`")
     return Scaling(0.0, float(percentile(positive, 95)))
 
 
@@ -56,7 +56,7 @@ def p1_p99(image: np.ndarray) -> Scaling:
     pixels = image.ravel()
     low, high = percentile(pixels, 1), percentile(pixels, 99)
     if high <= low:
-        raise UserError(f"98 % of the pixels have the one value {low:g}, so there is nothing to denoise: remove it")
+        raise InputError(f"98 % of the pixels have the one value {low:g}, nothing to denoise: remove this micrograph")
     return Scaling(float(low), float(high - low))
 
 
@@ -74,8 +74,10 @@ def normalize(image: np.ndarray, rule: str) -> tuple[np.ndarray, Scaling]:
         The image in [0, 1], float32, and the scaling that made it (before clipping).
 
     Raises:
-        UserError: If the rule does not fit the image: it leaves hardly any contrast, or cannot be computed.
+        InputError: If the image is constant, or the rule leaves hardly any contrast or cannot be computed.
     """
+    if image.min() == image.max():
+        raise InputError(f"all pixels are {image.flat[0]:g}: remove this micrograph")
     scaling = RULES[rule](image)
     normalized = image - np.float32(scaling.offset)
     normalized /= np.float32(scaling.scale)
@@ -84,7 +86,7 @@ def normalize(image: np.ndarray, rule: str) -> tuple[np.ndarray, Scaling]:
     if spread < MINIMUM_SPREAD:
         mean_before, spread_before = moments(image)
         advice = "use `normalization: p1_p99`" if rule == "p95" else "remove this micrograph"
-        raise UserError(
+        raise InputError(
             f"normalization {rule} leaves hardly any contrast: standard deviation {spread:.4f}, at least "
             f"{MINIMUM_SPREAD} expected (before: mean {mean_before:.4g}, standard deviation {spread_before:.4g}): "
             f"{advice}"

@@ -8,7 +8,7 @@ from cryodenoise.claims import MARKER_NAME, claim
 from cryodenoise.config.documents import SAMPLE_DTYPE, DatasetRecord, DownloadRecord, MadeFrom
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.console import Console
-from cryodenoise.dataset.layout import DOCUMENT_NAME, identity
+from cryodenoise.dataset.layout import DOCUMENT_NAME, identity, ranges_of_splits, samples_in_files
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.dataset.writer import commit_files, drop_journal, preallocate
 from cryodenoise.errors import UserError, require_known
@@ -40,7 +40,7 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
             console.say(f"{data_dir} already holds this dataset: nothing to do")
             return
         sample_shape = (parameters.patches.size_px, parameters.patches.size_px)
-        preallocate(data_dir, plan.samples(), sample_shape)
+        preallocate(data_dir, samples_in_files(plan.segments), sample_shape)
         written = write_micrographs(plan, micrographs, parameters, data_dir, console)
         segments = {(segment.split, segment.micrograph): segment for entry in written for segment in entry.segments}
         ordered = [segments[planned.split, planned.micrograph] for planned in plan.segments]
@@ -52,7 +52,7 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
             sample_shape=sample_shape,
             stride_px=parameters.patches.stride_px,
             held_out=plan.held_out,
-            splits=plan.splits(),
+            splits=ranges_of_splits(plan.segments),
             files=commit_files(data_dir),
             micrographs=[entry.micrograph for entry in written],
             segments=ordered,

@@ -1,14 +1,15 @@
 """A run's state on the disk, and the proof that what was written is what was meant."""
 
-from dataclasses import dataclass, field
+import json
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, Field
 from torch import nn
 
 from cryodenoise import devices
 from cryodenoise.config.documents import Epoch
+from cryodenoise.config.schema import Schema, validate
 from cryodenoise.models import MODELS
 from cryodenoise.models.weights import load_into, read_tensors, write_tensors
 
@@ -18,35 +19,30 @@ _OPTIMIZER = "optimizer."
 _NETWORK = "network."
 
 
-@dataclass
-class Progress:
-    """Where a run stands: everything beside weights and optimizer that the next step depends on or the record tells.
+class Progress(Schema):
+    """Where a run stands: everything beside weights and optimizer that the next step depends on or the record tells."""
 
-    Attributes:
-        epoch: The epoch under way, from 1.
-        step: Steps done in it.
-        squared_error: Sum over the epoch's samples so far of their mean squared errors.
-        train_s: Seconds spent on the epoch's steps so far.
-        history: The finished epochs.
-        best_epoch: The finished epoch with the lowest validation error; 0 before there is one.
-        best_mse: That error.
-    """
+    model_config = ConfigDict(frozen=False)
 
-    epoch: int = 1
-    step: int = 0
+    epoch: int = Field(1, ge=1)
+    """The epoch under way."""
+    step: int = Field(0, ge=0)
+    """Steps done in it."""
     squared_error: float = 0.0
+    """Sum over the epoch's samples so far of their mean squared errors."""
     train_s: float = 0.0
-    history: list[Epoch] = field(default_factory=list)
+    """Seconds spent on the epoch's steps so far."""
+    history: list[Epoch] = Field(default_factory=list)
+    """The finished epochs."""
     best_epoch: int = 0
+    """The finished epoch with the lowest validation error; 0 before there is one."""
     best_mse: float | None = None
+    """That error."""
 
     def begin_epoch_after(self, finished: Epoch) -> None:
         """Note a finished epoch and go to the start of the next."""
         self.history.append(finished)
         self.epoch, self.step, self.squared_error, self.train_s = finished.epoch + 1, 0, 0.0, 0.0
-
-
-_PROGRESS = TypeAdapter(Progress)
 
 
 def save_state(
@@ -56,7 +52,7 @@ def save_state(
     tensors = {_NETWORK + name: value for name, value in network.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{index}.{key}": value for key, value in state.items() if value is not None}
-    write_tensors(path, tensors, {"model": model, "progress": _PROGRESS.dump_python(progress, mode="json")})
+    write_tensors(path, tensors, {"model": model, "progress": progress.model_dump(mode="json")})
 
 
 def load_state(path: Path, model: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -73,7 +69,7 @@ def load_state(path: Path, model: str, network: nn.Module, optimizer: torch.opti
         state.setdefault(int(index), {})[key] = value
     if state:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return _PROGRESS.validate_python(about["progress"])
+    return validate(Progress, json.dumps(about.get("progress")), path)
 
 
 def save_weights(path: Path, model: str, network: nn.Module) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryodenoise.config.documents import DatasetRecord, MadeFrom, SampleRange
+from cryodenoise.config.documents import DatasetRecord, MadeFrom, Segment
 from cryodenoise.dataset import layout, writer
 from cryodenoise.dataset.reader import SplitReader, open_dataset
 from cryodenoise.dataset.stream import stream
@@ -11,6 +11,11 @@ from cryodenoise.errors import UserError
 
 SHAPE = (16, 24)
 SAMPLES = {"train": 7, "test": 3}
+SEGMENTS = [
+    Segment(micrograph=0, split="train", file="train", first_sample=0, rows=(0, 5), columns=(0, 1), sha256={}),
+    Segment(micrograph=1, split="validation", file="train", first_sample=5, rows=(0, 1), columns=(0, 2), sha256={}),
+    Segment(micrograph=2, split="test", file="test", first_sample=0, rows=(0, 3), columns=(0, 1), sha256={}),
+]
 
 
 @pytest.fixture
@@ -33,19 +38,15 @@ def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
     record = DatasetRecord(
         format=DatasetRecord.FORMAT,
         format_version=DatasetRecord.VERSION,
-        identity="0" * 64,
+        identity=layout.identity(SHAPE, [], SEGMENTS),
         dtype="<f4",
         sample_shape=SHAPE,
         stride_px=8,
         held_out="micrographs",
-        splits={
-            "train": SampleRange(file="train", first_sample=0, samples=5),
-            "validation": SampleRange(file="train", first_sample=5, samples=2),
-            "test": SampleRange(file="test", first_sample=0, samples=3),
-        },
+        splits=layout.ranges_of_splits(SEGMENTS),
         files=writer.commit_files(tmp_path),
         micrographs=[],
-        segments=[],
+        segments=SEGMENTS,
         made_from=MadeFrom(parameters={}),
         source=None,
         environment={},

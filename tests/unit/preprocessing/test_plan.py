@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
+from cryodenoise.dataset.layout import ranges_of_splits, samples_in_files
 from cryodenoise.errors import UserError
 from cryodenoise.micrographs.mrc import MrcHeader
 from cryodenoise.preprocessing.plan import Plan, RawMicrograph, make_plan
@@ -15,9 +16,9 @@ def plan_of(count: int, height: int, width: int, size: int = 1024, stride: int =
 
 def test_the_reference_set_has_29913_and_3211_samples() -> None:
     plan = plan_of(196, 7420, 7676)
-    assert plan.samples() == {"train": 29_913, "test": 3_211}
-    assert sum(plan.samples().values()) * 2 * 4 * 1024**2 == 277_864_251_392
-    splits = plan.splits()
+    assert samples_in_files(plan.segments) == {"train": 29_913, "test": 3_211}
+    assert sum(samples_in_files(plan.segments).values()) * 2 * 4 * 1024**2 == 277_864_251_392
+    splits = ranges_of_splits(plan.segments)
     assert (splits["train"].samples, splits["validation"].samples) == (159 * 169, 18 * 169)
     assert splits["validation"].first_sample == 159 * 169
 

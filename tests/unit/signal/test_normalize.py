@@ -50,7 +50,7 @@ def test_a_constant_image_is_refused(rule: str) -> None:
 
 def test_p95_without_positive_pixels_is_refused() -> None:
     with pytest.raises(UserError, match="positive"):
-        normalize(-np.ones((32, 32), np.float32), "p95")
+        normalize(-np.arange(1, 65, dtype=np.float32).reshape(8, 8), "p95")
 
 
 def test_moments_are_those_of_float64() -> None:

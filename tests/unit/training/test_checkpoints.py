@@ -28,7 +28,7 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(tmp_path: Path, name: 
     for seed in range(3):
         step(network, optimizer, seed)
     finished = Epoch(epoch=1, train_mse=0.1, validation_mse=1 / 3, elapsed_s=1.5, train_patches_per_s=7.0)
-    progress = Progress(2, 3, 0.1 + 0.2, train_s=2.0, history=[finished], best_epoch=1, best_mse=1 / 3)
+    progress = Progress(epoch=2, step=3, squared_error=0.1 + 0.2, history=[finished], best_epoch=1, best_mse=1 / 3)
     checkpoints.save_state(tmp_path / "s", "cnn3", network, optimizer, progress)
 
     other = cnn3.build()
