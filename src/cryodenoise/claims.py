@@ -18,6 +18,8 @@ from cryodenoise.errors import InputError, UserError
 from cryodenoise.files import PARTIAL_SUFFIX, make_directory, require_space, write_atomically
 
 MARKER_NAME = "unfinished.json"
+JOURNAL_NAME = "journal.jsonl"
+"""Where a task notes which parts of its unfinished work are on the disk, whole."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
 
 def _require_empty(directory: Path, task: str) -> None:
     """Refuse a folder that holds files of which no task of ours knows."""
-    if foreign := _files_of_tasks(directory):
+    if foreign := _files(directory):
         raise UserError(f"{directory}: holds {foreign[0].name}, which `{task}` did not put there: give an empty folder")
 
 
@@ -100,14 +102,17 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
 
     So a run file or a folder of micrographs that was mended is not refused for its sake.
     """
-    ours = _files_of_tasks(directory)
-    unfinished = all(path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX) for path in ours)
-    if unfinished or isinstance(error, InputError):
-        for path in ours:
-            path.unlink()
+    files = _files(directory)
+    unfinished = [path for path in files if path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX)]
+    if isinstance(error, InputError):
+        unfinished += [path for path in files if path.name == JOURNAL_NAME]
+    elif unfinished != files:
+        return
+    for path in unfinished:
+        path.unlink()
 
 
-def _files_of_tasks(directory: Path) -> list[Path]:
+def _files(directory: Path) -> list[Path]:
     """What a folder holds beside logs and hidden files."""
     return sorted(path for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
 

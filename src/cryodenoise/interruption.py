@@ -26,6 +26,16 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
+def held_back() -> Iterator[None]:
+    """Signals that arrive within the block take effect at its end; processes started in it never see any."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def deferred() -> Iterator[Callable[[], Interrupted | None]]:
     """Within the block a signal only sets what the yielded function returns; the block decides when to stop."""
     received: list[int] = []

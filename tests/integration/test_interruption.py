@@ -260,7 +260,7 @@ def test_preprocessing_goes_on_from_what_is_left(
 
 
 def test_bad_micrograph_found_after_an_interruption_costs_nobody_elses_files(
-    empty: Workspace, start: Start, write_mrc: Callable[..., Path]
+    empty: Workspace, start: Start, write_mrc: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     empty.write("preprocess")
     for number in range(4):
@@ -271,6 +271,7 @@ def test_bad_micrograph_found_after_an_interruption_costs_nobody_elses_files(
     (empty / "data/figures").mkdir()
     (empty / "data/notes.txt").write_text("mine")
     assert empty.run("preprocess") == 2
+    assert f"{empty / 'raw/3.mrc'}: 1 of 7680 pixels" in capsys.readouterr().err
     assert (empty / "data/figures").is_dir()
     assert (empty / "data/notes.txt").read_text() == "mine"
 

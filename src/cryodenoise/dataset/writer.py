@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryodenoise.claims import JOURNAL_NAME
 from cryodenoise.config.documents import BinaryFile
 from cryodenoise.dataset.layout import (
     CHECKSUM_DTYPE,
@@ -22,14 +23,16 @@ from cryodenoise.dataset.layout import (
     checksums_name,
     sample_bytes,
 )
-from cryodenoise.files import commit, partial, require_space, sha256_of
+from cryodenoise.files import commit, partial, require_space, sha256_of, sync_directory
 
-JOURNAL_NAME = "journal.jsonl"
 _CHECKSUM_BYTES = np.dtype(CHECKSUM_DTYPE).itemsize
+_DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's
 
 
 def preallocate(data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple[int, int]) -> None:
-    """Make the partial files at their full length, as far as they are not there already.
+    """Make the partial files at their full length, keeping what is in them.
+
+    Where one that the journal speaks of is gone or has lost its end, the journal no longer holds and is dropped.
 
     Raises:
         UserError: If the disk has no room for them.
@@ -39,17 +42,22 @@ def preallocate(data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple
         for role in ROLES:
             lengths[data_dir / binary_name(stem, role)] = samples[stem] * sample_bytes(sample_shape)
             lengths[data_dir / checksums_name(stem, role)] = samples[stem] * _CHECKSUM_BYTES
-    missing = {
-        path: length for path, length in lengths.items() if not path.exists() and not _has_length(partial(path), length)
-    }
-    require_space(data_dir, sum(missing.values()))
-    for path, length in missing.items():
-        with partial(path).open("wb") as stream:
+    unfinished = {partial(path): length for path, length in lengths.items() if not path.exists()}
+    found = {path: path.stat() for path in unfinished if path.exists()}
+    require_space(
+        data_dir,
+        sum(
+            max(length - (found[path].st_blocks * _DISK_BLOCK_BYTES if path in found else 0), 0)
+            for path, length in unfinished.items()
+        ),
+    )
+    if any(path not in found or found[path].st_size != length for path, length in unfinished.items()):
+        drop_journal(data_dir)
+    for path, length in unfinished.items():
+        with path.open("r+b" if path in found else "wb") as stream:
+            stream.truncate(length)
             os.posix_fallocate(stream.fileno(), 0, length)
-
-
-def _has_length(path: Path, length: int) -> bool:
-    return path.exists() and path.stat().st_size == length and path.stat().st_blocks * 512 >= length
+    sync_directory(data_dir)
 
 
 def write_segment(data_dir: Path, stem: Stem, role: Role, first_sample: int, samples: Iterable[np.ndarray]) -> str:

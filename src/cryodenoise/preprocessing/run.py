@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,7 +17,7 @@ from cryodenoise.console import Console
 from cryodenoise.dataset.writer import append_journal, read_journal, write_segment
 from cryodenoise.environment import available_cores
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.interruption import SIGNALS
+from cryodenoise.interruption import held_back
 from cryodenoise.micrographs import mrc
 from cryodenoise.preprocessing.plan import DOWNLOAD_ANEW, Plan, PlannedSegment, RawMicrograph
 from cryodenoise.signal import noise
@@ -81,7 +80,8 @@ def _work_off(jobs: list[Job], workers: int) -> Iterator[Written]:
     life, keep_alive = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_serve, initargs=(life,))
     try:
-        pending: set[Future[Written]] = {pool.submit(write_micrograph, *job) for job in jobs}
+        with held_back():  # and, for good, in the workers that start here
+            pending: set[Future[Written]] = {pool.submit(write_micrograph, *job) for job in jobs}
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in finished)
@@ -98,12 +98,10 @@ def _work_off(jobs: list[Job], workers: int) -> Iterator[Written]:
 
 
 def _serve(life: Connection) -> None:
-    """In a worker: leave signals to the parent, and end at once when it stops holding the other end of `life`.
+    """In a worker: end at once when the parent stops holding the other end of `life`; signals are the parent's.
 
     The kernel lets go of that end whatever way the parent ends, so no worker outlives a killed parent.
     """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
     def end_with_parent() -> None:
         life.poll(None)

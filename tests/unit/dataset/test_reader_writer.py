@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryodenoise.claims import JOURNAL_NAME
 from cryodenoise.config.documents import DatasetRecord, MadeFrom, Segment
 from cryodenoise.dataset import layout, writer
 from cryodenoise.dataset.reader import SplitReader, open_dataset
@@ -122,7 +123,7 @@ def test_committing_twice_changes_nothing(data_dir: Path) -> None:
 
 def test_a_torn_line_of_the_journal_does_not_count(tmp_path: Path) -> None:
     writer.append_journal(tmp_path, '{"index": 0}')
-    with (tmp_path / writer.JOURNAL_NAME).open("ab") as journal:
+    with (tmp_path / JOURNAL_NAME).open("ab") as journal:
         journal.write(b'{"ind')
     assert writer.read_journal(tmp_path) == [b'{"index": 0}']
     writer.append_journal(tmp_path, '{"index": 1}')
