@@ -24,12 +24,12 @@ clean:
 	rm -rf $(VENV) $(SMOKE)
 
 $(VENV)/program: requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq $(INDEX) -r requirements.txt
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
-	touch $@
+	@touch $@
 
 $(VENV)/development: $(VENV)/program requirements-dev.txt
 	$(BIN)/python -m pip install -qq $(INDEX) -r requirements.txt -r requirements-dev.txt
-	touch $@
+	@touch $@

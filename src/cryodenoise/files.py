@@ -75,7 +75,10 @@ def require_directory(directory: Path, task: str) -> None:
     """Raise a UserError unless an input directory is there; `task` is what writes it."""
     if not directory.is_dir():
         found = "is a file" if directory.exists() else "does not exist"
-        raise UserError(f"{directory}: {found}, expected the folder that `cryodenoise {task}` writes: run that first")
+        own = ", or give the folder of your micrographs" if task == "download" else ""
+        raise UserError(
+            f"{directory}: {found}, expected the folder that `cryodenoise {task}` writes: run that first{own}"
+        )
 
 
 def make_directory(directory: Path) -> None:

@@ -42,6 +42,7 @@ class DownloadRecord(Document):
 
     FORMAT: ClassVar[str] = "cryodenoise/download"
     VERSION: ClassVar[int] = 1
+    TASK: ClassVar[str] = "download"
 
     made_from: MadeFrom
     """The run file."""
@@ -123,6 +124,7 @@ class DatasetRecord(Document):
 
     FORMAT: ClassVar[str] = "cryodenoise/dataset"
     VERSION: ClassVar[int] = 1
+    TASK: ClassVar[str] = "preprocess"
 
     identity: Digest
     """SHA-256 over what the samples are and where (docs/FORMATS.md): equal identities mean equal bytes."""
@@ -183,6 +185,7 @@ class TrainingRecord(Document):
 
     FORMAT: ClassVar[str] = "cryodenoise/training"
     VERSION: ClassVar[int] = 1
+    TASK: ClassVar[str] = "train"
 
     model: str
     """Name of the network."""

@@ -52,6 +52,7 @@ class Report(Document):
 
     FORMAT: ClassVar[str] = "cryodenoise/report"
     VERSION: ClassVar[int] = 1
+    TASK: ClassVar[str] = "test"
 
     model: str
     """Name of the network."""

@@ -56,8 +56,8 @@ class DownloadParameters(Parameters):
         sections = ("synthetic", "empiar")
         for name in sections if self.source in sections else ():
             if (getattr(self, name) is not None) != (self.source == name):
-                found = "missing" if self.source == name else "given"
-                raise ValueError(f"section {name!r} is {found}, source is {self.source!r}: one goes with the other")
+                remedy = "add the section" if self.source == name else "remove the section"
+                raise ValueError(f"source is {self.source!r}: {remedy} `{name}:`")
         return self
 
 

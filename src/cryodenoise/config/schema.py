@@ -51,9 +51,10 @@ class Parameters(Schema):
             content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
             as_json = json.dumps(content if content is not None else {}, default=str)
         except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, an anchor within itself
-            raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}: see the run files in run/") from error
+            raise UserError(f"{path}: not YAML: {_problem(error)}: see the run files in run/") from error
         if not isinstance(content, dict | None):
-            raise UserError(f"{path}: holds a {type(content).__name__}, expected `key: value` lines")
+            kind = "a list" if isinstance(content, list) else json.dumps(content, default=str)
+            raise UserError(f"{path}: holds {kind}, expected `key: value` lines: see the run files in run/")
         return validate(cls, as_json, path)
 
 
@@ -62,6 +63,8 @@ class Document(Schema):
 
     FORMAT: ClassVar[str]
     VERSION: ClassVar[int]
+    TASK: ClassVar[str]
+    """The task that writes it."""
 
     format: str
     """Which document this is."""
@@ -79,14 +82,18 @@ class Document(Schema):
         try:
             head = json.loads(text)
         except ValueError as error:
-            raise UserError(f"{path}: not JSON ({error}): it was altered since it was written; make it anew") from error
+            raise UserError(f"{path}: not JSON ({error}): altered since it was written: {cls._remedy()}") from error
         found = (head.get("format"), head.get("format_version")) if isinstance(head, dict) else None
         if found != (cls.FORMAT, cls.VERSION):
             raise UserError(
                 f"{path}: format {found[0] if found else None!r} version {found[1] if found else None!r}, expected "
-                f"{cls.FORMAT!r} version {cls.VERSION}: run the task that wrote it again with this version"
+                f"{cls.FORMAT!r} version {cls.VERSION}: {cls._remedy()}"
             )
         return validate(cls, text, path)
+
+    @classmethod
+    def _remedy(cls) -> str:
+        return f"remove the folder and run `cryodenoise {cls.TASK}` again"
 
     def dumps(self) -> str:
         """The document as JSON text.
@@ -117,9 +124,27 @@ def _explain(schema: type[Schema], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{place}: missing; add it"
     problem = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    for pydantics, ours in _PLAINER.items():
+        problem = problem.replace(pydantics, ours)
     found = detail["input"]
     shown = "a mapping" if isinstance(found, dict) else json.dumps(found, default=str)
     return f"{place}: found {shown}, expected {problem}" if place else problem
+
+
+_PLAINER = {
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+    "an object": "a section of `key: value` lines",
+    "a valid dictionary or instance of": "a section of `key: value` lines, as of",
+}
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong with a YAML text and where, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem or error.context}"
+    return " ".join(str(error).split())
 
 
 def _keys_at(schema: type[Schema], parents: list[str]) -> set[str]:
@@ -140,10 +165,11 @@ class _Loader(yaml.SafeLoader):
     """YAML as people mean it: 1e-3 is a number, and a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
+        keys = set()
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
+            if key.value in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} given twice", key.start_mark)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 

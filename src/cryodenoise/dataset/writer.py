@@ -32,7 +32,7 @@ _DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's
 def preallocate(data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple[int, int]) -> None:
     """Make the partial files at their full length, keeping what is in them.
 
-    Where one that the journal speaks of is gone or has lost its end, the journal no longer holds and is dropped.
+    Where one is gone or has lost its end, the journal no longer holds: it is dropped, and all is written anew.
 
     Raises:
         UserError: If the disk has no room for them.
@@ -43,21 +43,22 @@ def preallocate(data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple
             lengths[data_dir / binary_name(stem, role)] = samples[stem] * sample_bytes(sample_shape)
             lengths[data_dir / checksums_name(stem, role)] = samples[stem] * _CHECKSUM_BYTES
     unfinished = {partial(path): length for path, length in lengths.items() if not path.exists()}
-    found = {path: path.stat() for path in unfinished if path.exists()}
-    require_space(
-        data_dir,
-        sum(
-            max(length - (found[path].st_blocks * _DISK_BLOCK_BYTES if path in found else 0), 0)
-            for path, length in unfinished.items()
-        ),
-    )
-    if any(path not in found or found[path].st_size != length for path, length in unfinished.items()):
+    if any(_length(path) != length for path, length in unfinished.items()):
         drop_journal(data_dir)
+        for path in lengths:
+            path.unlink(missing_ok=True)
+        unfinished = {partial(path): length for path, length in lengths.items()}
+    allocated = {path: path.stat().st_blocks * _DISK_BLOCK_BYTES if path.exists() else 0 for path in unfinished}
+    require_space(data_dir, sum(max(length - allocated[path], 0) for path, length in unfinished.items()))
     for path, length in unfinished.items():
-        with path.open("r+b" if path in found else "wb") as stream:
+        with path.open("r+b" if path.exists() else "wb") as stream:
             stream.truncate(length)
             os.posix_fallocate(stream.fileno(), 0, length)
     sync_directory(data_dir)
+
+
+def _length(path: Path) -> int | None:
+    return path.stat().st_size if path.exists() else None
 
 
 def write_segment(data_dir: Path, stem: Stem, role: Role, first_sample: int, samples: Iterable[np.ndarray]) -> str:

@@ -30,6 +30,7 @@ class Outer(Parameters):
 class Note(Document):
     FORMAT = "cryodenoise/note"
     VERSION = 2
+    TASK = "train"
     value: float
 
 
@@ -72,7 +73,7 @@ def test_numbers_are_read_as_people_write_them(tmp_path: Path, text: str) -> Non
         ("zzz: 1", "zzz: unknown key; known here: inner, name, rate"),
         ("inner: {size_px: '3'}", 'inner.size_px: found "3", expected a valid integer'),
         ("inner: {size_px: true}", "inner.size_px: found true, expected a valid integer"),
-        ("inner: {size_px: 1}", "inner.size_px: found 1, expected greater than or equal to 2"),
+        ("inner: {size_px: 1}", "inner.size_px: found 1, expected at least 2"),
         ("inner: 3", "inner: found 3, expected"),
         ("rate: .nan", "rate"),
         ("rate: fast", 'rate: found "fast", expected a valid number'),
