@@ -15,7 +15,7 @@ import time
 STEPS, WARM_UP = 20, 3
 PATCH_PX, BATCH = 256, 8
 FORMATS = ("contiguous_format", "channels_last")
-POLICIES = ("ACTIVE", "PASSIVE")
+POLICIES: dict[str, dict[str, str]] = {"default": {}, "PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"}}
 
 
 def measure(memory_format: str) -> float:
@@ -45,11 +45,11 @@ def main() -> None:
     for load in ("idle", "busy"):
         count = len(os.sched_getaffinity(0)) if load == "busy" else 0
         burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-        for policy in POLICIES:
+        for policy, variables in POLICIES.items():
             for memory_format in FORMATS:
                 result = subprocess.run(
                     [sys.executable, __file__, memory_format],
-                    env={**os.environ, "OMP_WAIT_POLICY": policy},
+                    env={**os.environ, **variables},
                     check=True, capture_output=True, text=True,
                 )  # fmt: skip
                 print(f"{load:5} {policy:8} {memory_format:18} {float(result.stdout):.4f} s", flush=True)

@@ -29,13 +29,11 @@ class Claim:
     Attributes:
         directory: The claimed directory.
         finished: Whether the work was finished before, from the same inputs.
-        resumed: Whether unfinished work of the same inputs was found.
     """
 
     directory: Path
     document_name: str
     finished: bool
-    resumed: bool
 
     @property
     def marker(self) -> Path:
@@ -81,7 +79,7 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
         try:
             if not finished:
                 require_space(directory, 0)
-            yield Claim(directory, document_name, finished, resumed)
+            yield Claim(directory, document_name, finished)
         except BaseException as error:
             if not finished:
                 _drop_what_is_of_no_use(directory, error)
@@ -113,8 +111,9 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
 
 
 def _files(directory: Path) -> list[Path]:
-    """What a folder holds beside logs and hidden files."""
-    return sorted(path for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
+    """What a folder holds beside logs, hidden files and what a file system keeps at its top."""
+    files = (path for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
+    return sorted(path for path in files if path.name != "lost+found")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The command line: words become parameters, and errors a message and an exit code, here and nowhere else."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from cryodenoise import __version__
 from cryodenoise.console import Console
 from cryodenoise.errors import Interrupted, UserError
 from cryodenoise.files import make_directory
-from cryodenoise.interruption import interruptible
+from cryodenoise.interruption import ignore_signals, interruptible
 
 EXIT_INTERNAL, EXIT_USER = 1, 2
 
@@ -91,20 +92,27 @@ def normalized(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the result is the exit code."""
-    words = normalized(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words)
-    # Read when PyTorch is imported: threads that wait sleep instead of spinning, which on a busy machine is several
-    # times as fast (benchmarks/RESULTS.md).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with interruptible():
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that knows no → still gets the rest
+        words = normalized(sys.argv[1:] if arguments is None else arguments)
+        options = _parser().parse_args(words)
+        # Read when PyTorch is imported: threads that wait sleep instead of spinning (benchmarks/RESULTS.md).
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        return _report(options, words)
+
+
+def _report(options: argparse.Namespace, words: list[str]) -> int:
+    """Run a command and tell how it ended."""
     console = Console()
     try:
-        with interruptible():
-            log_dir = options.workspace / "logs" if options.command == "pipeline" else getattr(options, "log_dir", None)
-            if log_dir:
-                make_directory(log_dir)
-                console = Console(log_path=log_dir / f"{options.command}.log")
-                console.log(f"cryodenoise {__version__}: {' '.join(words)}")
-            _run(options, console)
+        log_dir = options.workspace / "logs" if options.command == "pipeline" else getattr(options, "log_dir", None)
+        if log_dir:
+            make_directory(log_dir)
+            console = Console(log_path=log_dir / f"{options.command}.log")
+            console.log(f"cryodenoise {__version__}: {' '.join(words)}")
+        _run(options, console)
         return 0
     except Interrupted as error:
         return _fail(console, options, f"stopped by {error}: run the same command again to go on", error.exit_code)
@@ -121,7 +129,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     """Import a command's code only when it runs: `--help` need not wait for PyTorch."""
     if options.command == "schema":
         module, name = _DOCUMENTS[options.document]
-        console.say(json.dumps(getattr(import_module(module), name).model_json_schema(), indent=1))
+        schema = getattr(import_module(module), name).model_json_schema()
+        console.say(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1))
         return
     command: Callable[..., None] = getattr(import_module(f"cryodenoise.tasks.{options.command}"), options.command)
     given = {name: value for name, value in vars(options).items() if name not in ("command", "debug", "log_dir")}
@@ -136,6 +145,7 @@ def _message(error: UserError | OSError) -> str:
 
 
 def _fail(console: Console, options: argparse.Namespace, message: str, code: int) -> int:
+    ignore_signals()  # the program is ending; `main` puts the handlers back
     text = "\n".join(f"cryodenoise {options.command}: {line}" for line in message.splitlines())
     print(text, file=sys.stderr)
     console.log(text)

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -29,8 +29,9 @@ class Console:
 
     def close(self) -> None:
         """Close the log."""
-        if self._log:
-            self._log.close()
+        with suppress(OSError):
+            if self._log:
+                self._log.close()
 
     def say(self, message: str) -> None:
         """A line for the user."""
@@ -39,11 +40,17 @@ class Console:
         self.log(message)
 
     def log(self, message: str) -> None:
-        """A line for the log alone."""
+        """Lines for the log alone; a log that cannot be written is given up, said so, and costs no result."""
         if self._log:
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            self._log.write("".join(f"{now} {line}\n" for line in message.splitlines()))
-            self._log.flush()
+            try:
+                self._log.write("".join(f"{now} {line}\n" for line in message.splitlines()))
+                self._log.flush()
+            except OSError as error:
+                name = self._log.name
+                self.close()
+                self._log = None
+                self.say(f"{name}: {error.strerror}: nothing more is logged")
 
     @contextmanager
     def progress(self, label: str, total: int, unit: str, done: int = 0) -> Iterator[Callable[[int], None]]:

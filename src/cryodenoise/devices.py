@@ -1,7 +1,9 @@
 """The device that computes: chosen, named, made repeatable, and asked for its memory."""
 
 import os
-import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -16,6 +18,8 @@ T = TypeVar("T", torch.Tensor, nn.Module)
 def choose(name: str) -> torch.device:
     """The device that a run file asks for; sets PyTorch to full float32 and repeatable results.
 
+    The peak memory figures start anew.
+
     Args:
         name: `auto`, `cpu` or `cuda`.
 
@@ -29,7 +33,9 @@ def choose(name: str) -> torch.device:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    _start_memory_figures_anew(device)
+    return device
 
 
 def place(value: T, device: torch.device) -> T:
@@ -49,10 +55,36 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_host_memory_bytes() -> int:
-    """Largest resident memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest resident memory that this process has had since `choose`.
+
+    Linux keeps it as VmHWM, which can be started anew; getrusage's figure also counts what the process was before exec.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) * 1024
 
 
 def peak_device_memory_bytes(device: torch.device) -> int | None:
-    """Largest memory that PyTorch's allocator has reserved on a GPU; None on the processor."""
+    """Largest memory that PyTorch's allocator has reserved on a GPU since `choose`; None on the processor."""
     return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
+
+
+def _start_memory_figures_anew(device: torch.device) -> None:
+    with suppress(OSError):  # where /proc is read-only the figure is that of the whole process
+        Path("/proc/self/clear_refs").write_text("5")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+@contextmanager
+def told_if_memory_runs_out(batch_size: int) -> Iterator[None]:
+    """Turn running out of memory within the block into a UserError that names the batch size."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+            raise
+        raise UserError(
+            f"batch_size: {batch_size} patches at a time do not fit into the memory: set fewer in the run file and run "
+            "again"
+        ) from error

@@ -25,6 +25,12 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def ignore_signals() -> None:
+    """Let nothing interrupt the rest of an `interruptible` block."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
     """Signals that arrive within the block take effect at its end; processes started in it never see any."""

@@ -96,3 +96,15 @@ def test_training_does_not_go_on_from_a_state_that_is_not_its_own(
     last = unfinish(finished)
     write(last)
     refuse(finished, "train", str(last), *words)
+
+
+@pytest.mark.parametrize("damage", ["lost", "swapped"])
+def test_best_weights_of_unfinished_training_come_back(finished: Workspace, damage: str) -> None:
+    undisturbed = (finished / "model/best.safetensors").read_bytes()
+    (finished / "model/training.json").rename(finished / "model/unfinished.json")
+    best = finished / "model/best.safetensors"
+    best.unlink()
+    if damage == "swapped":
+        write_tensors(best, other_network(""), {"model": "cnn3"})
+    assert finished.run("train") == 0
+    assert best.read_bytes() == undisturbed

@@ -135,9 +135,11 @@ def with_samples(count: int) -> Callable[[dict[str, Any]], object]:
         (with_samples(1_000), []),
         (lambda document: document.update(sample_shape=[32, 64]), []),
         (lambda document: document["files"][0].update(name="../../run/train.yaml"), []),
+        (lambda document: document.update(held_out="regions"), ["held_out"]),
+        (lambda document: document.update(stride_px=7), ["stride_px"]),
     ],
     ids=["no-segments", "no-version", "unknown-key", "other-format", "other-dtype", "no-files", "a-file-less",
-         "a-split-less", "more-samples", "other-shape", "file-outside"],
+         "a-split-less", "more-samples", "other-shape", "file-outside", "held-out", "stride"],
 )  # fmt: skip
 def test_edited_dataset_document(
     finished: Workspace, refuse: Refusal, change: Callable[[dict[str, Any]], object], words: list[str]

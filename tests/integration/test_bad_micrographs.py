@@ -1,5 +1,6 @@
 """Micrographs and their normalisation: mistakes end with exit code 2, one message, files as they were."""
 
+import os
 import shutil
 import struct
 from collections.abc import Callable
@@ -106,9 +107,24 @@ def test_pixel_that_is_no_number(
     assert own.run("preprocess") == 0
 
 
-def test_micrograph_under_two_names(own: Workspace, refuse: Refusal) -> None:
-    shutil.copy(own / "raw/b.mrc", own / "raw/e.mrc")
-    refuse(own, "preprocess", str(own / "raw"), "b.mrc and e.mrc", "same micrograph", "remove one")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_micrograph_under_two_names_and_headers(
+    own: Workspace, refuse: Refusal, write_mrc: WriteMrc, workers: int
+) -> None:
+    own.write("preprocess", {"workers": workers})
+    write_mrc(own / "raw/copy.mrc", noisy(0), pixel_size_angstrom=2.0)
+    refuse(own, "preprocess", "a.mrc", "copy.mrc", "the same micrograph", "remove one")
+
+
+def test_name_that_is_not_utf_8(own: Workspace, refuse: Refusal) -> None:
+    (own / "raw/a.mrc").rename(os.fsdecode(os.fsencode(own / "raw") + b"/caf\xe9.mrc"))
+    refuse(own, "preprocess", "caf", "UTF-8", "rename")
+
+
+def test_micrograph_beside_those_of_a_download(finished: Workspace, refuse: Refusal) -> None:
+    shutil.rmtree(finished / "data")
+    shutil.copy(finished / "raw/synthetic_0000.mrc", finished / "raw/zzz.mrc")
+    refuse(finished, "preprocess", "zzz.mrc", "download.json")
 
 
 def test_micrograph_smaller_than_a_patch(own: Workspace, refuse: Refusal, write_mrc: WriteMrc) -> None:

@@ -183,3 +183,11 @@ def test_mistake_leaves_a_folder_free_that_also_takes_the_log(finished: Workspac
     refuse.command(arguments, finished.root, "diverged")
     finished.write("train")
     assert main(arguments) == 0
+
+
+def test_full_disk_under_the_log_costs_no_result(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(finished / "results")
+    (finished / "logs/test.log").unlink()
+    (finished / "logs/test.log").symlink_to("/dev/full")
+    assert finished.run("test") == 0
+    assert "nothing more is logged" in capsys.readouterr().out

@@ -43,12 +43,6 @@ def test_run_set_that_is_not_there(empty: Workspace, refuse: Refusal) -> None:
     refuse.command(pipeline(empty), empty.root, str(empty / "run"), "missing", "run/smoke")
 
 
-def test_own_micrographs_for_a_run_set_that_downloads(own: Workspace, refuse: Refusal) -> None:
-    for name in TASKS:
-        own.write(name)
-    refuse.command(pipeline(own, f"--raw_dir={own / 'raw'}"), own.root, "download.yaml", "leave out --raw_dir")
-
-
 def test_run_set_for_own_micrographs_without_them(empty: Workspace, refuse: Refusal) -> None:
     for name in ("preprocess", "train", "test"):
         empty.write(name)

@@ -4,12 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any
@@ -21,76 +17,16 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from cryodenoise.cli import main
 from cryodenoise.models.weights import read_tensors
+from processes import PATIENCE_S, Start
 from workspaces import Workspace
 
-MOMENTS = Path(__file__).parent / "moments"
 OUTPUTS = {"download": "raw", "preprocess": "data", "train": "model", "test": "results"}
 CODES = {SIGINT: 130, SIGTERM: 143, SIGKILL: -9}
 MEASURED = {
     "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
+    "machine",
 }  # fmt: skip
-"""Keys whose values no two runs share."""
-PATIENCE_S = 120.0
-"""How long a test waits for what must come, before it fails."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """A command as a process, which gets a signal at a moment."""
-
-    process: subprocess.Popen[str]
-    reached: Path
-
-    def end(self) -> tuple[int, str]:
-        """Wait for it and all its workers; exit code and what it said on standard error."""
-        _, errors = self.process.communicate(timeout=PATIENCE_S)
-        assert self.reached.exists(), f"the moment never came: {errors}"
-        assert "Traceback" not in errors
-        return self.process.returncode, errors
-
-    def wait_until_stopped(self) -> None:
-        """Wait for the SIGSTOP that it sends itself."""
-        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
-
-
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """A function that starts a command as a process which sends itself a signal at a moment.
-
-    A moment is an event, the end of a file's path or a module's name, and the how-manieth of its kind:
-    "open journal.jsonl 2", "rename best.safetensors 1", "remove journal.jsonl 1", "import torch 1", "step 3".
-    """
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(arguments: list[str], moment: str, sent: Signals, process: str = "main", group: bool = False) -> Running:
-        event, *name, count = moment.split()
-        reached = tmp_path / f"reached-{len(started)}"
-        wanted = {
-            "process": process, "event": event, "name": "".join(name), "count": int(count), "sent": int(sent),
-            "group": group, "reached": str(reached),
-        }  # fmt: skip
-        places = os.pathsep.join(filter(None, [str(MOMENTS), os.environ.get("PYTHONPATH")]))
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "cryodenoise", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": places, "CRYODENOISE_MOMENT": json.dumps(wanted)},
-            )
-        )
-        return Running(started[-1], reached)
-
-    yield begin
-    for process in started:
-        with process:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+"""Keys whose values two runs need not share."""
 
 
 def without_measurements(value: Any) -> Any:
@@ -285,6 +221,7 @@ def test_bad_micrograph_found_after_an_interruption_costs_nobody_elses_files(
         ("rename best.safetensors 1", SIGKILL),
         ("rename last.safetensors 1", SIGKILL),
         ("rename last.safetensors 1", SIGTERM),
+        ("rename last.safetensors 2", SIGTERM),
         ("rename training.json 1", SIGKILL),
     ],
 )
@@ -335,6 +272,8 @@ def test_interrupted_pipeline_equals_an_undisturbed_one(finished: Workspace, sta
     again = Workspace(finished.root.parent / "again")
     arguments = ["pipeline", str(finished / "run"), f"--workspace={again.root}"]
     assert start(arguments, "step 7", SIGTERM).end()[0] == 143
+    assert start(arguments, "rename last.safetensors 2", SIGINT).end()[0] == 130
+    assert not (again / "results").exists()
     assert main(arguments) == 0
     assert outcome(again, *OUTPUTS) == undisturbed
 

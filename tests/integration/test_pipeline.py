@@ -56,6 +56,8 @@ def test_the_report_names_all_that_it_was_made_from(finished: Workspace) -> None
     assert report["train"]["parameters"]["optimizer"] == {"name": "adam", "learning_rate": 0.001}
     assert report["samples"] == dataset["splits"]["test"]["samples"] == 20
     assert set(report["environment"]) >= {"source_revision", "source_digest", "packages", "processor", "gpus"}
+    assert report["machine"]["batch_size"] == 4
+    assert report["training"]["environment"] == training["environment"]
     assert report["inference_patches_per_s"] > 0
     assert report["peak_host_memory_bytes"] > 2**20
 
@@ -177,6 +179,13 @@ def test_scores_of_a_network_trained_on_other_data_say_so(finished: Workspace, t
     shutil.copytree(finished / "model", other / "model")
     assert other.run("test") == 0
     assert any("another dataset" in remark for remark in document(other, "report")["remarks"])
+
+
+def test_micrographs_that_are_there_take_the_place_of_a_download(finished: Workspace, tmp_path: Path) -> None:
+    words = ["pipeline", str(finished / "run"), f"--workspace={tmp_path / 'own'}", f"--raw_dir={finished / 'raw'}"]
+    assert main(words) == 0
+    assert not (tmp_path / "own/raw").exists()
+    assert contents(tmp_path / "own/data") == contents(finished / "data")
 
 
 def test_the_pipeline_runs_the_four_tasks_and_finds_its_work_done(

@@ -40,6 +40,17 @@ def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path) -> None:
     assert (tmp_path / "x.log").read_text() == ""
 
 
+def test_a_log_that_cannot_be_written_is_given_up_and_said_so_once() -> None:
+    stream = io.StringIO()
+    console = Console(stream, Path("/dev/full"))
+    console.say("first")
+    console.say("second")
+    console.close()
+    assert stream.getvalue().splitlines() == [
+        "first", "/dev/full: No space left on device: nothing more is logged", "second",
+    ]  # fmt: skip
+
+
 def test_what_is_said_is_also_logged_line_by_line(tmp_path: Path) -> None:
     stream = io.StringIO()
     console = Console(stream, tmp_path / "x.log")

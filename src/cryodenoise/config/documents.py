@@ -146,6 +146,8 @@ class DatasetRecord(Document):
     """What comes from where, in the order of the files."""
     made_from: MadeFrom
     """The run file and the micrographs."""
+    machine: dict[str, Any]
+    """The other keys of the run file, which only say how a machine does the work."""
     source: MadeFrom | None
     """What download.json says its micrographs were made from; null for micrographs of one's own."""
     environment: dict[str, Any]
@@ -198,13 +200,15 @@ class TrainingRecord(Document):
     history: list[Epoch]
     """All epochs."""
     peak_host_memory_bytes: int
-    """Largest resident memory of the process."""
+    """Largest resident memory of the process during the task."""
     peak_device_memory_bytes: int | None
-    """Largest memory reserved on the GPU by PyTorch's allocator; null on the processor."""
+    """Largest memory reserved on the GPU by PyTorch's allocator during the task; null on the processor."""
     device: str
     """Name of the processor or GPU that trained."""
     made_from: MadeFrom
     """The run file and the dataset."""
+    machine: dict[str, Any]
+    """The other keys of the run file, which only say how a machine does the work."""
     environment: dict[str, Any]
     """Versions and hardware."""
 

@@ -47,6 +47,17 @@ class AffineMap(Schema):
     """Summand."""
 
 
+class TrainingConditions(Schema):
+    """On what a network was trained; training.json tells the rest."""
+
+    device: str
+    """Name of the processor or GPU."""
+    machine: dict[str, Any]
+    """Keys of the run file of `train` that only say how a machine does the work."""
+    environment: dict[str, Any]
+    """Versions and hardware."""
+
+
 class Report(Document):
     """What `test` measured, beside its references, and everything it was measured from."""
 
@@ -77,9 +88,9 @@ class Report(Document):
     elapsed_s: float
     """Seconds of the whole scoring, reading included."""
     peak_host_memory_bytes: int
-    """Largest resident memory of the process."""
+    """Largest resident memory of the process during the task."""
     peak_device_memory_bytes: int | None
-    """Largest memory reserved on the GPU by PyTorch's allocator; null on the processor."""
+    """Largest memory reserved on the GPU by PyTorch's allocator during the task; null on the processor."""
     device: str
     """Name of the processor or GPU that scored."""
     dataset_identity: Digest
@@ -94,5 +105,9 @@ class Report(Document):
     """Run file of `train` and its dataset."""
     made_from: MadeFrom
     """Run file of `test`, its dataset and its weights."""
+    machine: dict[str, Any]
+    """The other keys of the run file, which only say how a machine does the work."""
+    training: TrainingConditions
+    """On what the network was trained."""
     environment: dict[str, Any]
     """Versions and hardware."""

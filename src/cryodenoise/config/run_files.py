@@ -150,7 +150,7 @@ class TestParameters(Parameters):
     __test__: ClassVar[bool] = False  # the name is no test's, whatever pytest thinks
 
     batch_size: int = Field(4, ge=1)
-    """Samples scored at a time; no score depends on it."""
+    """Samples scored at a time; scores depend on it by rounding at most."""
     device: Device = "auto"
     """`auto` takes the first GPU, else the processor."""
     read_ahead: int = Field(4, ge=1, le=64)

@@ -28,11 +28,15 @@ class Parameters(Schema):
     """The content of a run file, or of a section of one."""
 
     MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset()
-    """Keys that say how a machine does the work and do not change what comes out."""
+    """Keys that say how a machine does the work: what comes out depends on them by rounding at most."""
 
     def determining(self) -> dict[str, Any]:
         """The parameters that determine the output, as JSON values."""
         return self.model_dump(mode="json", exclude=set(self.MACHINE_KEYS))
+
+    def of_the_machine(self) -> dict[str, Any]:
+        """The others, which only say how a machine does the work."""
+        return self.model_dump(mode="json", include=set(self.MACHINE_KEYS))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -50,7 +54,8 @@ class Parameters(Schema):
         try:
             content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
             as_json = json.dumps(content if content is not None else {}, default=str)
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, an anchor within itself
+        # Beside what YAML forbids: an impossible date, an anchor within itself, a key that is a date, endless nesting.
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             raise UserError(f"{path}: not YAML: {_problem(error)}: see the run files in run/") from error
         if not isinstance(content, dict | None):
             kind = "a list" if isinstance(content, list) else json.dumps(content, default=str)
@@ -82,17 +87,18 @@ class Document(Schema):
         try:
             head = json.loads(text)
         except ValueError as error:
-            raise UserError(f"{path}: not JSON ({error}): altered since it was written: {cls._remedy()}") from error
+            raise UserError(f"{path}: not JSON ({error}): altered since it was written: {cls.remedy()}") from error
         found = (head.get("format"), head.get("format_version")) if isinstance(head, dict) else None
         if found != (cls.FORMAT, cls.VERSION):
             raise UserError(
                 f"{path}: format {found[0] if found else None!r} version {found[1] if found else None!r}, expected "
-                f"{cls.FORMAT!r} version {cls.VERSION}: {cls._remedy()}"
+                f"{cls.FORMAT!r} version {cls.VERSION}: {cls.remedy()}"
             )
         return validate(cls, text, path)
 
     @classmethod
-    def _remedy(cls) -> str:
+    def remedy(cls) -> str:
+        """What to do about a document, or the files it speaks of, that cannot be used."""
         return f"remove the folder and run `cryodenoise {cls.TASK}` again"
 
     def dumps(self) -> str:
@@ -162,17 +168,26 @@ def _is_schema(kind: object) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: 1e-3 is a number, and a key given twice is an error."""
+    """YAML 1.2 as people mean it: 1e-3 is a number, 010 and 1:30 are none, and a key is a word, given once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
             if key.value in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} given twice", key.start_mark)
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+_NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(0|[1-9]\d*)",
+    "tag:yaml.org,2002:float": r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list("-+.0123456789"))

@@ -82,6 +82,14 @@ def inconsistencies(record: DatasetRecord) -> Iterator[str]:
         yield "identity: not that of the micrographs and segments"
     if record.splits != ranges_of_splits(record.segments) or set(record.splits) != set(get_args(SplitName)):
         yield "splits: not those of the segments"
+    splits_of: dict[int, set[SplitName]] = {}
+    for segment in record.segments:
+        splits_of.setdefault(segment.micrograph, set()).add(segment.split)
+    shared = any(len(splits) > 1 for splits in splits_of.values())
+    if record.held_out != ("regions" if shared else "micrographs"):
+        yield "held_out: not what the segments show"
+    if record.made_from.parameters.get("patches", {}).get("stride_px") != record.stride_px:
+        yield "stride_px: not that of the run file"
     samples = samples_in_files(record.segments)
     expected = {
         (binary_name(stem, role), checksums_name(stem, role), samples[stem] * sample_bytes(record.sample_shape))

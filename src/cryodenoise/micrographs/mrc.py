@@ -19,6 +19,7 @@ from cryodenoise.files import commit, partial
 SUFFIX = ".mrc"
 HEADER_BYTES = 1024
 LABEL = b"cryodenoise"
+_IMOD_STAMP = 1146047817  # https://bio3d.colorado.edu/imod/doc/mrc_format.txt
 _PIXEL_BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
 _REMEDY = "fetch or export it again, or move it out of the folder"
 
@@ -31,6 +32,8 @@ class MrcHeader:
     width_px: int
     pixel_size_angstrom: float | None
     """None where the header has no cell."""
+    unsigned_bytes: bool = False
+    """Whether mode 0 means 0 to 255, as in older files of IMOD, instead of -128 to 127."""
 
 
 def read_header(path: Path) -> MrcHeader:
@@ -64,7 +67,8 @@ def read_header(path: Path) -> MrcHeader:
     if nz != 1:
         raise UserError(f"{path}: a stack of {nz} images, expected one: sum the frames of a movie first")
     pixel_size = cell_x / mx if mx > 0 and np.isfinite(cell_x) and cell_x > 0 else None
-    return MrcHeader(ny, nx, pixel_size)
+    imod_stamp, imod_flags = struct.unpack(order + "2i", raw[152:160])
+    return MrcHeader(ny, nx, pixel_size, mode == 0 and imod_stamp == _IMOD_STAMP and not imod_flags & 1)
 
 
 def read(path: Path) -> np.ndarray:
@@ -78,7 +82,8 @@ def read(path: Path) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old headers have no map stamp; what matters was checked above
         with mrcfile.open(path, permissive=True) as mrc:
-            image = np.asarray(mrc.data).reshape(header.height_px, header.width_px).astype(np.float32, copy=False)
+            pixels = np.asarray(mrc.data).reshape(header.height_px, header.width_px)
+    image = (pixels.view(np.uint8) if header.unsigned_bytes else pixels).astype(np.float32, copy=False)
     finite = np.isfinite(image)
     if not finite.all():
         y, x = np.argwhere(~finite)[0]

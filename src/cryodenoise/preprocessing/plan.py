@@ -13,7 +13,6 @@ from cryodenoise.preprocessing.split import split_lines, split_micrographs
 from cryodenoise.signal.tiles import grid_shape
 
 FEWEST_TO_HOLD_OUT_WHOLE = 3
-DOWNLOAD_ANEW = "remove the folder and run `cryodenoise download` again"
 
 
 @dataclass(frozen=True)
@@ -61,21 +60,34 @@ def find_micrographs(raw_dir: Path, download: DownloadRecord | None) -> list[Raw
         UserError: If there are none, one that download.json names is missing, or a file is unsound.
     """
     if download:
+        named = {file.name for file in download.files}
+        others = [path.name for path in _mrc_files(raw_dir) if path.name not in named]
+        if others:
+            raise UserError(
+                f"{raw_dir}: holds {others[0]}, which download.json does not name: move it to a folder of its own"
+            )
         files: dict[Path, str | None] = {raw_dir / file.name: file.pixel_digest for file in download.files}
         missing = [path for path in files if not path.is_file()]
         if missing:
-            raise UserError(f"{missing[0]}: missing, though download.json names it: {DOWNLOAD_ANEW}")
+            raise UserError(f"{missing[0]}: missing, though download.json names it: {DownloadRecord.remedy()}")
     else:
-        files = {path: None for path in raw_dir.iterdir() if path.suffix.lower() == mrc.SUFFIX and not path.is_dir()}
+        files = dict.fromkeys(_mrc_files(raw_dir))
     if not files:
         others = sorted({path.suffix for path in raw_dir.iterdir() if path.is_file() and path.suffix})
-        found = f"only files ending in {', '.join(others)}" if others else "it is empty"
+        found = f"only files ending in {', '.join(others)}" if others else "no files at all"
         raise UserError(
             f"{raw_dir}: holds no {mrc.SUFFIX} file ({found}): run `cryodenoise download` first, or give the folder of "
             "your micrographs as raw_dir (mlcube_docker creates a mistyped folder empty, and takes a relative path "
             "under the workspace)"
         )
+    for path in files:
+        if not path.name.isprintable():  # nor are bytes that are no UTF-8
+            raise UserError(f"{str(path)!a}: its name is not printable UTF-8: rename the file")
     return [RawMicrograph(path, mrc.read_header(path), digest) for path, digest in sorted(files.items())]
+
+
+def _mrc_files(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if path.suffix.lower() == mrc.SUFFIX and not path.is_dir()]
 
 
 def make_plan(micrographs: list[RawMicrograph], parameters: PreprocessParameters) -> Plan:

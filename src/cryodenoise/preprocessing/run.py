@@ -9,8 +9,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import psutil
+
 from cryodenoise import seeds
-from cryodenoise.config.documents import Micrograph, Segment
+from cryodenoise.config.documents import DownloadRecord, Micrograph, Segment
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.config.schema import Schema
 from cryodenoise.console import Console
@@ -19,10 +21,12 @@ from cryodenoise.environment import available_cores
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.interruption import held_back
 from cryodenoise.micrographs import mrc
-from cryodenoise.preprocessing.plan import DOWNLOAD_ANEW, Plan, PlannedSegment, RawMicrograph
+from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
 from cryodenoise.signal import noise
 from cryodenoise.signal.normalize import normalize
 from cryodenoise.signal.tiles import patches
+
+_PROCESS_BYTES = 100 << 20  # what a worker takes without a micrograph
 
 
 class Written(Schema):
@@ -49,7 +53,8 @@ def write_micrographs(
         What was written, now and before, in the order of the micrographs.
 
     Raises:
-        InputError: If a micrograph is unsound, is not the one that was downloaded, or its normalisation degenerates.
+        InputError: If a micrograph is unsound, not the one that was downloaded, there twice, or its normalisation
+            degenerates.
         UserError: If a worker was ended from outside.
     """
     done = {entry.index: entry for entry in map(Written.model_validate_json, read_journal(data_dir))}
@@ -61,11 +66,26 @@ def write_micrographs(
     todo = [index for index in range(len(micrographs)) if index not in done]
     with console.progress("preprocess", len(micrographs), "micrographs", done=len(done)) as advance:
         jobs = [(index, micrographs[index], by_micrograph[index], parameters, data_dir) for index in todo]
-        for written in _work_off(jobs, min(parameters.workers or available_cores(), len(jobs))):
+        for written in _work_off(jobs, min(parameters.workers or _workers_that_fit(micrographs), len(jobs))):
+            _require_distinct(written.micrograph, done)
             append_journal(data_dir, written.model_dump_json())
             done[written.index] = written
             advance(1)
     return [done[index] for index in range(len(micrographs))]
+
+
+def _require_distinct(found: Micrograph, done: dict[int, Written]) -> None:
+    """The same pixels twice, whatever the headers say, could be both trained on and held out."""
+    for other in done.values():
+        if other.micrograph.pixel_digest == found.pixel_digest:
+            raise InputError(f"{found.name}: the same micrograph as {other.micrograph.name}: remove one of them")
+
+
+def _workers_that_fit(micrographs: list[RawMicrograph]) -> int:
+    """One process a core, as far as the free memory goes; a process takes some four times its micrograph."""
+    largest_bytes = max(4 * raw.header.height_px * raw.header.width_px for raw in micrographs)
+    fitting = psutil.virtual_memory().available // (4 * largest_bytes + _PROCESS_BYTES)
+    return max(1, min(available_cores(), fitting))
 
 
 Job = tuple[int, RawMicrograph, list[PlannedSegment], PreprocessParameters, Path]
@@ -121,7 +141,7 @@ def write_micrograph(
     image = mrc.read(raw.path)
     digest = mrc.pixel_digest(image)
     if raw.expected_digest not in (None, digest):
-        raise InputError(f"{raw.path}: its pixels are not those that download.json names: {DOWNLOAD_ANEW}")
+        raise InputError(f"{raw.path}: its pixels are not those that download.json names: {DownloadRecord.remedy()}")
     try:
         image, scaling = normalize(image, parameters.normalization)
     except InputError as error:

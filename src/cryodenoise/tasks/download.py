@@ -8,7 +8,6 @@ from cryodenoise.config.documents import DownloadRecord, MadeFrom
 from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError, require_known
-from cryodenoise.preprocessing.plan import DOWNLOAD_ANEW
 from cryodenoise.sources import SOURCES
 
 DOCUMENT_NAME = "download.json"
@@ -43,4 +42,4 @@ def _require_whole(raw_dir: Path) -> None:
         found = path.stat().st_size if path.is_file() else None
         if found != file.size_bytes:
             state = "missing" if found is None else f"{found} bytes, expected {file.size_bytes}"
-            raise UserError(f"{path}: {state}: {DOWNLOAD_ANEW}")
+            raise UserError(f"{path}: {state}: {DownloadRecord.remedy()}")

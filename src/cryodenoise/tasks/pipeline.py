@@ -11,30 +11,27 @@ from cryodenoise.tasks.train import train
 
 
 def pipeline(run_set: Path, workspace: Path, raw_dir: Path | None, console: Console) -> None:
-    """Run the tasks whose run files are in the folder `run_set`; only download.yaml may be missing.
+    """Run the tasks whose run files are in the folder `run_set`; download.yaml only where it is needed.
 
     Args:
         run_set: Folder of run files, such as run/smoke.
         workspace: Folder of raw/, data/, model/ and results/.
-        raw_dir: Micrographs of one's own, for a run set without download.yaml; None for the workspace's raw/.
+        raw_dir: Micrographs that are there already, in place of a download; None for the workspace's raw/.
         console: Takes what the tasks say.
 
     Raises:
-        UserError: If a run file is missing, or micrographs are given to a run set that downloads its own.
+        UserError: If a run file is missing, or a run set that downloads none is given no micrographs.
     """
     files = {name: run_set / f"{name}.yaml" for name in ("download", "preprocess", "train", "test")}
     missing = [file for name, file in files.items() if name != "download" and not file.is_file()]
     if missing:
         raise UserError(f"{missing[0]}: missing: give a folder with the run files of all tasks, such as run/smoke")
-    downloads = files["download"].is_file()
-    if downloads == (raw_dir is not None):
+    if raw_dir is None and not files["download"].is_file():
         raise UserError(
-            f"{files['download']}: this run set downloads its own micrographs: leave out --raw_dir"
-            if downloads
-            else f"{files['download']}: missing, so this run set needs micrographs of your own: give --raw_dir FOLDER"
+            f"{files['download']}: missing, so this run set needs micrographs of your own: give --raw_dir FOLDER"
         )
     raw, data, model, results = (workspace / name for name in ("raw", "data", "model", "results"))
-    if downloads:
+    if raw_dir is None:
         console.say("— download")
         download(files["download"], raw, console)
     console.say("— preprocess")

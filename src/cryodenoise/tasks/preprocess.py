@@ -30,9 +30,10 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
     record = _download_record(raw_dir)
     micrographs = find_micrographs(raw_dir, record)
     plan = make_plan(micrographs, parameters)
-    fingerprints = {raw.path.name: _fingerprint(raw) for raw in micrographs}
-    _require_distinct(raw_dir, fingerprints)
-    made_from = MadeFrom(parameters=parameters.determining(), inputs={"micrographs": fingerprints})
+    made_from = MadeFrom(
+        parameters=parameters.determining(),
+        inputs={"micrographs": {raw.path.name: _fingerprint(raw) for raw in micrographs}},
+    )
     with claim(data_dir, DOCUMENT_NAME, "preprocess", made_from.model_dump()) as work:
         if work.finished:
             open_dataset(data_dir)
@@ -57,6 +58,7 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
             micrographs=[entry.micrograph for entry in written],
             segments=ordered,
             made_from=made_from,
+            machine=parameters.of_the_machine(),
             source=record.made_from if record else None,
             environment=environment.describe(),
         )
@@ -75,16 +77,6 @@ def _download_record(raw_dir: Path) -> DownloadRecord | None:
         raise UserError(f"{raw_dir}: `download` has not finished: run it again, to its end")
     path = raw_dir / download.DOCUMENT_NAME
     return DownloadRecord.load_document(path) if path.exists() else None
-
-
-def _require_distinct(raw_dir: Path, fingerprints: dict[str, str]) -> None:
-    names: dict[str, str] = {}
-    for name, fingerprint in fingerprints.items():
-        if (other := names.setdefault(fingerprint, name)) != name:
-            raise UserError(
-                f"{raw_dir}: {other} and {name} are the same micrograph, which could be both trained on and held "
-                "out: remove one of them"
-            )
 
 
 def _fingerprint(raw: RawMicrograph) -> str:

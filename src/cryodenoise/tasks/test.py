@@ -5,7 +5,7 @@ from pathlib import Path
 from cryodenoise import devices, environment
 from cryodenoise.claims import claim
 from cryodenoise.config.documents import MadeFrom
-from cryodenoise.config.report import Report
+from cryodenoise.config.report import Report, TrainingConditions
 from cryodenoise.config.run_files import TestParameters
 from cryodenoise.console import Console
 from cryodenoise.dataset.reader import open_dataset
@@ -36,7 +36,8 @@ def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Pa
             console.say(f"{results_dir / DOCUMENT_NAME} already holds these scores: nothing to do")
             return
         device = devices.choose(parameters.device)
-        evaluation = evaluate(network, data_dir, dataset, parameters, device, console)
+        with devices.told_if_memory_runs_out(parameters.batch_size):
+            evaluation = evaluate(network, data_dir, dataset, parameters, device, console)
         report = Report(
             format=Report.FORMAT,
             format_version=Report.VERSION,
@@ -64,6 +65,10 @@ def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Pa
             preprocess=dataset.made_from,
             train=training.made_from,
             made_from=made_from,
+            machine=parameters.of_the_machine(),
+            training=TrainingConditions(
+                device=training.device, machine=training.machine, environment=training.environment
+            ),
             environment=environment.describe(),
         )
         work.finish(report.dumps())

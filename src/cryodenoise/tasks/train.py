@@ -27,9 +27,10 @@ def train(parameters_file: Path, data_dir: Path, model_dir: Path, console: Conso
             open_training(model_dir)
             console.say(f"{model_dir} already holds this run: nothing to do")
             return
-        progress = run_training(parameters, data_dir, dataset, model_dir, console)
-        best = model_dir / BEST_NAME
         device = devices.choose(parameters.device)
+        with devices.told_if_memory_runs_out(parameters.batch_size):
+            progress = run_training(parameters, data_dir, dataset, model_dir, device, console)
+        best = model_dir / BEST_NAME
         record = TrainingRecord(
             format=TrainingRecord.FORMAT,
             format_version=TrainingRecord.VERSION,
@@ -42,6 +43,7 @@ def train(parameters_file: Path, data_dir: Path, model_dir: Path, console: Conso
             peak_device_memory_bytes=devices.peak_device_memory_bytes(device),
             device=devices.name_of(device),
             made_from=made_from,
+            machine=parameters.of_the_machine(),
             environment=environment.describe(),
         )
         work.finish(record.dumps())

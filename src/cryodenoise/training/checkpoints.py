@@ -1,6 +1,7 @@
 """A run's state on the disk, and the proof that what was written is what was meant."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ LAST_NAME = "last.safetensors"
 BEST_NAME = "best.safetensors"
 _OPTIMIZER = "optimizer."
 _NETWORK = "network."
+_BEST = "best."
 
 
 class Progress(Schema):
@@ -46,17 +48,28 @@ class Progress(Schema):
 
 
 def save_state(
-    path: Path, model: str, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path,
+    model: str,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    best_weights: Mapping[str, torch.Tensor],
 ) -> None:
-    """Write all that `load_state` needs to go on as if nothing had happened."""
+    """Write all that `load_state` needs to go on as if nothing had happened; no best weights before there are any."""
     tensors = {_NETWORK + name: value for name, value in network.state_dict().items()}
+    tensors |= {_BEST + name: value for name, value in best_weights.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{index}.{key}": value for key, value in state.items() if value is not None}
     write_tensors(path, tensors, {"model": model, "progress": progress.model_dump(mode="json")})
 
 
-def load_state(path: Path, model: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_state(
+    path: Path, model: str, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, torch.Tensor]]:
     """Put a saved state into network and optimizer.
+
+    Returns:
+        Where the run stands, and the best weights so far, if any.
 
     Raises:
         UserError: If the file is unsound or another network's.
@@ -69,12 +82,12 @@ def load_state(path: Path, model: str, network: nn.Module, optimizer: torch.opti
         state.setdefault(int(index), {})[key] = value
     if state:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return validate(Progress, json.dumps(about.get("progress")), path)
+    return validate(Progress, json.dumps(about.get("progress")), path), _strip(tensors, _BEST)
 
 
-def save_weights(path: Path, model: str, network: nn.Module) -> None:
-    """Write a network's weights alone, as `test` reads them."""
-    write_tensors(path, network.state_dict(), {"model": model})
+def save_weights(path: Path, model: str, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write the state of a network alone, as `test` reads it."""
+    write_tensors(path, weights, {"model": model})
 
 
 def load_network(path: Path, model: str) -> nn.Module:

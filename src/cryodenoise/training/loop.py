@@ -36,7 +36,12 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.op
 
 
 def run_training(
-    parameters: TrainParameters, data_dir: Path, dataset: DatasetRecord, model_dir: Path, console: Console
+    parameters: TrainParameters,
+    data_dir: Path,
+    dataset: DatasetRecord,
+    model_dir: Path,
+    device: torch.device,
+    console: Console,
 ) -> Progress:
     """Train, from the start or from the state that model_dir holds.
 
@@ -47,14 +52,16 @@ def run_training(
         UserError: If a sample is damaged, the state is another network's, or the loss is no longer finite.
         Interrupted: On a signal, after saving.
     """
-    device = devices.choose(parameters.device)
     torch.manual_seed(seeds.derive(parameters.seed, "weights") % 2**63)
     network = devices.place(MODELS[parameters.model](), device)
     optimizer = _OPTIMIZERS[parameters.optimizer.name](network.parameters(), lr=parameters.optimizer.learning_rate)
     progress = Progress()
+    best_weights: dict[str, torch.Tensor] = {}
     last, best = model_dir / LAST_NAME, model_dir / BEST_NAME
     if last.exists():
-        progress = load_state(last, parameters.model, network, optimizer)
+        progress, best_weights = load_state(last, parameters.model, network, optimizer)
+        if best_weights:  # whatever became of the file since
+            save_weights(best, parameters.model, best_weights)
         console.say(f"going on with epoch {progress.epoch}, step {progress.step + 1}")
 
     with (
@@ -66,7 +73,7 @@ def run_training(
         probe = devices.place(torch.from_numpy(validation.read(first)[0]), device)
 
         def save() -> None:
-            save_state(last, parameters.model, network, optimizer, progress)
+            save_state(last, parameters.model, network, optimizer, progress, best_weights)
             require_same_prediction(last, parameters.model, network, probe)
 
         def stop_if_asked() -> None:
@@ -101,10 +108,12 @@ def run_training(
 
             started_s, total = time.monotonic(), 0.0
             plan = batches(np.arange(validation.samples), parameters.batch_size)
-            for inputs, targets in _batches_on(device, validation, plan, parameters.read_ahead):
-                stop_if_asked()
-                difference = predict(network, inputs).double() - targets
-                total += difference.square().mean(dim=(1, 2, 3)).sum().item()
+            with console.progress(f"{label}, validation", validation.samples, "patches") as advance:
+                for inputs, targets in _batches_on(device, validation, plan, parameters.read_ahead):
+                    stop_if_asked()
+                    difference = predict(network, inputs).double() - targets
+                    total += difference.square().mean(dim=(1, 2, 3)).sum().item()
+                    advance(len(inputs))
             epoch = Epoch(
                 epoch=progress.epoch,
                 train_mse=progress.squared_error / train.samples,
@@ -114,7 +123,8 @@ def run_training(
             )
             if progress.best_mse is None or epoch.validation_mse < progress.best_mse:
                 progress.best_epoch, progress.best_mse = epoch.epoch, epoch.validation_mse
-                save_weights(best, parameters.model, network)
+                best_weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+                save_weights(best, parameters.model, best_weights)
                 require_same_prediction(best, parameters.model, network, probe)
             progress.begin_epoch_after(epoch)
             save()
@@ -122,6 +132,8 @@ def run_training(
                 f"{label}: training MSE {epoch.train_mse:.6f}, validation MSE {epoch.validation_mse:.6f}, "
                 f"{epoch.train_patches_per_s:.1f} patches/s, {epoch.elapsed_s:.1f} s"
             )
+        if stop := interruption():  # one that came with the last steps: all is saved
+            raise stop
     return progress
 
 

@@ -48,7 +48,8 @@ def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
         files=writer.commit_files(tmp_path),
         micrographs=[],
         segments=SEGMENTS,
-        made_from=MadeFrom(parameters={}),
+        made_from=MadeFrom(parameters={"patches": {"stride_px": 8}}),
+        machine={},
         source=None,
         environment={},
     )

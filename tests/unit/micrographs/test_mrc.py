@@ -65,6 +65,16 @@ def test_every_real_mode_and_byte_order_is_read(tmp_path: Path, kind: type, orde
     assert np.array_equal(image, pixels)
 
 
+@pytest.mark.parametrize(("flags", "highest"), [(0, 255), (1, 127)])
+def test_bytes_of_older_imod_files_are_unsigned(tmp_path: Path, flags: int, highest: int) -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    with mrcfile.new(tmp_path / "a.mrc") as stream:
+        stream.set_data(pixels.view(np.int8))
+    image = mrc.read(patched(tmp_path / "a.mrc", 152, struct.pack("<2i", 1146047817, flags)))
+    assert image.max() == highest
+    assert image.min() == (0 if flags == 0 else -128)
+
+
 def test_an_extended_header_is_skipped(tmp_path: Path) -> None:
     with mrcfile.new(tmp_path / "a.mrc") as stream:
         stream.set_data(IMAGE)
