@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.files import PARTIAL_SUFFIX, make_directory, require_space, write_atomically
+from cryodenoise.files import PARTIAL_SUFFIX, make_directory, require_directory, require_space, write_atomically
 
 MARKER_NAME = "unfinished.json"
 JOURNAL_NAME = "journal.jsonl"
@@ -87,6 +87,20 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
                 place = error.filename or directory
                 raise UserError(f"{place}: {error.strerror or error}: mend that and run `{task}` again") from error
             raise
+
+
+def require_document(directory: Path, document_name: str, task: str) -> Path:
+    """The document of finished work in an input directory.
+
+    Raises:
+        UserError: If the directory or the document is missing, or the work is unfinished; `task` is what makes it.
+    """
+    require_directory(directory, task)
+    path = directory / document_name
+    if not path.is_file():
+        found = "unfinished" if (directory / MARKER_NAME).exists() else "missing"
+        raise UserError(f"{path}: {found}: run `cryodenoise {task}` first, to its end")
+    return path
 
 
 def _require_empty(directory: Path, task: str) -> None:

@@ -39,9 +39,9 @@ _DOCUMENTS = {
 }
 _EPILOG = """\
 A task can be named as MLCube names it: `cryodenoise run/smoke/train.yaml …` is `cryodenoise train
---parameters_file run/smoke/train.yaml …`. A task that was interrupted goes on where it stopped when it is run again;
-one that was finished finds nothing to do. Exit codes: 0 done; 1 a fault of the program; 2 a mistake in what was given,
-with a message that says what to do; 130 and 143 stopped by Ctrl-C and by SIGTERM.
+--parameters_file run/smoke/train.yaml …`. A task that was interrupted is run again to go on; one that was
+finished finds nothing to do. Exit codes: 0 done; 1 a fault of the program; 2 a mistake in what was given, with
+a message that says what to do; 130 and 143 stopped by Ctrl-C and by SIGTERM.
 """
 
 

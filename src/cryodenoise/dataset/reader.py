@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from cryodenoise.claims import MARKER_NAME
+from cryodenoise.claims import require_document
 from cryodenoise.config.documents import SAMPLE_DTYPE, DatasetRecord, SplitName
 from cryodenoise.dataset.layout import (
     CHECKSUM_DTYPE,
@@ -20,7 +20,7 @@ from cryodenoise.dataset.layout import (
     sample_bytes,
 )
 from cryodenoise.errors import UserError
-from cryodenoise.files import require_directory, sha256_of
+from cryodenoise.files import sha256_of
 
 _REMEDY = "remove the folder and run `cryodenoise preprocess` again"
 
@@ -31,11 +31,7 @@ def open_dataset(data_dir: Path) -> DatasetRecord:
     Raises:
         UserError: If the dataset is missing, unfinished, of another format version, incomplete or altered.
     """
-    require_directory(data_dir, "preprocess")
-    path = data_dir / DOCUMENT_NAME
-    if not path.is_file():
-        found = "unfinished" if (data_dir / MARKER_NAME).exists() else "missing"
-        raise UserError(f"{path}: {found}: run `cryodenoise preprocess` first, to its end")
+    path = require_document(data_dir, DOCUMENT_NAME, "preprocess")
     record = DatasetRecord.load_document(path)
     for finding in inconsistencies(record):
         raise UserError(f"{path}: {finding}: it was edited since it was written: {_REMEDY}")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cryodenoise.claims import MARKER_NAME
+from cryodenoise.claims import require_document
 from cryodenoise.config.documents import TrainingRecord
 from cryodenoise.errors import UserError
-from cryodenoise.files import require_directory, sha256_of
+from cryodenoise.files import sha256_of
 
 DOCUMENT_NAME = "training.json"
 
@@ -16,11 +16,7 @@ def open_training(model_dir: Path) -> TrainingRecord:
     Raises:
         UserError: If the training is missing, unfinished, of another format version, or its weights were altered.
     """
-    require_directory(model_dir, "train")
-    path = model_dir / DOCUMENT_NAME
-    if not path.is_file():
-        found = "unfinished" if (model_dir / MARKER_NAME).exists() else "missing"
-        raise UserError(f"{path}: {found}: run `cryodenoise train` first, to its end")
+    path = require_document(model_dir, DOCUMENT_NAME, "train")
     record = TrainingRecord.load_document(path)
     weights = model_dir / record.weights.name
     if not weights.is_file() or sha256_of(weights) != record.weights.sha256:
