@@ -3,9 +3,10 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -64,9 +65,13 @@ def write_micrographs(
     for segment in plan.segments:
         by_micrograph[segment.micrograph].append(segment)
     todo = [index for index in range(len(micrographs)) if index not in done]
-    with console.progress("preprocess", len(micrographs), "micrographs", done=len(done)) as advance:
-        jobs = [(index, micrographs[index], by_micrograph[index], parameters, data_dir) for index in todo]
-        for written in _work_off(jobs, min(parameters.workers or _workers_that_fit(micrographs), len(jobs))):
+    jobs = [(index, micrographs[index], by_micrograph[index], parameters, data_dir) for index in todo]
+    workers = min(parameters.workers or _workers_that_fit(micrographs), len(jobs))
+    with (
+        console.progress("preprocess", len(micrographs), "micrographs", done=len(done)) as advance,
+        closing(_work_off(jobs, workers)) as results,
+    ):
+        for written in results:
             _require_distinct(written.micrograph, done)
             append_journal(data_dir, written.model_dump_json())
             done[written.index] = written
@@ -91,7 +96,7 @@ def _workers_that_fit(micrographs: list[RawMicrograph]) -> int:
 Job = tuple[int, RawMicrograph, list[PlannedSegment], PreprocessParameters, Path]
 
 
-def _work_off(jobs: list[Job], workers: int) -> Iterator[Written]:
+def _work_off(jobs: list[Job], workers: int) -> Generator[Written, None, None]:
     """Results as they come; with one worker in this process, else in processes that end with this one."""
     if workers <= 1:
         yield from (write_micrograph(*job) for job in jobs)
