@@ -5,12 +5,15 @@ import io
 import json
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from cryodenoise import __version__
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.schema import Parameters
 from cryodenoise.console import Console
 from cryodenoise.errors import Interrupted, UserError
 from cryodenoise.files import make_directory
@@ -25,11 +28,19 @@ _ROLES = {
     "model_dir": "folder of checkpoints and training.json",
     "results_dir": "folder of report.json",
 }
-_TASKS = {
-    "download": (("raw_dir",), "put micrographs into raw_dir"),
-    "preprocess": (("raw_dir", "data_dir"), "turn the micrographs of raw_dir into streaming binaries in data_dir"),
-    "train": (("data_dir", "model_dir"), "train a network on the training split of data_dir"),
-    "test": (("data_dir", "model_dir", "results_dir"), "score the network of model_dir on the test split of data_dir"),
+_TASKS: dict[str, tuple[tuple[str, ...], str, type[Parameters]]] = {
+    "download": (("raw_dir",), "put micrographs into raw_dir", DownloadParameters),
+    "preprocess": (
+        ("raw_dir", "data_dir"),
+        "turn the micrographs of raw_dir into streaming binaries in data_dir",
+        PreprocessParameters,
+    ),
+    "train": (("data_dir", "model_dir"), "train a network on the training split of data_dir", TrainParameters),
+    "test": (
+        ("data_dir", "model_dir", "results_dir"),
+        "score the network of model_dir on the test split of data_dir",
+        TestParameters,
+    ),
 }
 _DOCUMENTS = {
     "download": ("cryodenoise.config.documents", "DownloadRecord"),
@@ -58,13 +69,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cryodenoise {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(name: str, summary: str) -> argparse.ArgumentParser:
+    def add(name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
         return commands.add_parser(
-            name, help=summary, description=summary[0].upper() + summary[1:] + ".", parents=[common], allow_abbrev=False
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[common],
+            allow_abbrev=False,
         )
 
-    for task, (directories, summary) in _TASKS.items():
-        command = add(task, summary)
+    for task, (directories, summary, schema) in _TASKS.items():
+        keys = "\n".join(
+            textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="      ") for line in schema.key_lines()
+        )
+        command = add(task, summary, f"keys of the run file, with their defaults:\n{keys}")
         for role in ("parameters_file", *directories):
             meta = "FILE" if role == "parameters_file" else "DIR"
             help_text = _ROLES[role].format(task=task)

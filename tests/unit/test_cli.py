@@ -28,6 +28,14 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert "usage: cryodenoise" in capsys.readouterr().out
 
 
+def test_the_help_of_a_task_tells_the_keys_of_its_run_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert "optimizer.learning_rate (0.001): Learning rate" in shown
+    assert "epochs (5): Passes" in shown
+
+
 @pytest.mark.parametrize("words", [[], ["trian"], ["train"], ["train", "--paramters_file=x"], ["run/nothing.yaml"]])
 def test_an_unusable_command_line_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_args
 
@@ -29,6 +30,17 @@ class Parameters(Schema):
 
     MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset()
     """Keys that say how a machine does the work: what comes out depends on them by rounding at most."""
+
+    @classmethod
+    def key_lines(cls, prefix: str = "") -> Iterator[str]:
+        """One line a key: its place, its default and what it is."""
+        for name, field in cls.model_fields.items():
+            nested = _schema_in(field.annotation)
+            if nested and issubclass(nested, Parameters):
+                yield from nested.key_lines(f"{prefix}{name}.")
+            else:
+                default = "required" if field.is_required() else json.dumps(field.default)
+                yield f"{prefix}{name} ({default}): {field.description}"
 
     def determining(self) -> dict[str, Any]:
         """The parameters that determine the output, as JSON values."""
@@ -157,14 +169,14 @@ def _keys_at(schema: type[Schema], parents: list[str]) -> set[str]:
     """The field names of the schema that stands at a place."""
     for part in parents:
         field = schema.model_fields.get(part)
-        nested = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_schema(kind)] if field else []
-        if nested:
-            schema = nested[0]
+        schema = (_schema_in(field.annotation) if field else None) or schema
     return set(schema.model_fields)
 
 
-def _is_schema(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Schema)
+def _schema_in(annotation: object) -> type[Schema] | None:
+    """The schema that an annotation is, or that it names beside None."""
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Schema)), None)
 
 
 class _Loader(yaml.SafeLoader):
