@@ -110,7 +110,7 @@ class PreprocessParameters(Parameters):
     noise: NoiseParameters = NoiseParameters()
     """What is added."""
     workers: int | None = Field(None, ge=1, le=256)
-    """Processes, one micrograph each at a time; null takes one for each core."""
+    """Processes, one micrograph each at a time; null takes one for each core, as far as the memory goes."""
 
 
 class OptimizerParameters(Parameters):
