@@ -44,7 +44,7 @@ start_daemon() {
     fail "dockerd did not come up within $attempt s; the end of its log:"
 }
 
-# The host's own apt configuration says where packages come from; a host of another release takes Debian's default.
+# The host's own apt configuration says where packages come from; a host of another release takes debootstrap's default.
 make_base() {
     [ "$(id -u)" -eq 0 ] || fail "$base can be neither pulled nor, without root, made"
     install debootstrap debian-archive-keyring ca-certificates
@@ -52,12 +52,11 @@ make_base() {
     local root sources mirror proxy=""
     sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
         'Created-By: Packages' 'Origin: Debian' | grep -E '^deb [^ ]+ bookworm' || true)
-    [ -n "$sources" ] || sources="deb http://deb.debian.org/debian bookworm main"
     mirror=$(echo "$sources" | awk '$3 == "bookworm" { print $2; exit }')
     eval "$(apt-config shell proxy Acquire::http::Proxy)"
     root=$(mktemp -d)
-    http_proxy=${proxy:-${http_proxy:-}} quietly debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirror"
-    echo "$sources" >"$root/etc/apt/sources.list"
+    http_proxy=${proxy:-${http_proxy:-}} quietly debootstrap --variant=minbase --include=ca-certificates bookworm "$root" ${mirror:+"$mirror"}
+    [ -z "$sources" ] || echo "$sources" >"$root/etc/apt/sources.list"
     apt-config dump | grep -E '^Acquire::(http|https|Check-)' >"$root/etc/apt/apt.conf.d/90host" || true
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
