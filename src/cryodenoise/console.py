@@ -11,7 +11,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 PROGRESS_INTERVAL_S = 30.0
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}, {rate_fmt}, {remaining} left"
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left"
 
 
 class Console:
@@ -60,7 +60,7 @@ class Console:
         """
         on_terminal = self._stream.isatty()
         with tqdm(
-            total=total, initial=done, desc=label, unit=unit, file=self._stream, disable=not on_terminal,
+            total=total, initial=done, desc=label, unit=f" {unit}", file=self._stream, disable=not on_terminal,
             bar_format=_BAR, leave=False, dynamic_ncols=True,
         ) as bar:  # fmt: skip
             started_s = spoke_s = self._clock()

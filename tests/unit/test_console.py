@@ -36,7 +36,7 @@ def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path) -> None:
         advance(1)
     console.close()
     assert "preprocess:" in stream.getvalue()
-    assert "micrographs" in stream.getvalue()
+    assert "0/2 micrographs, ? micrographs/s, ? left" in stream.getvalue()
     assert (tmp_path / "x.log").read_text() == ""
 
 
