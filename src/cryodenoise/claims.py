@@ -85,7 +85,8 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
                 _drop_what_is_of_no_use(directory, error)
             if isinstance(error, OSError):
                 place = error.filename or directory
-                raise UserError(f"{place}: {error.strerror or error}: mend that and run `{task}` again") from error
+                problem = error.strerror or error
+                raise UserError(f"{place}: {problem}: mend that and run `cryodenoise {task}` again") from error
             raise
 
 
@@ -154,7 +155,9 @@ def _made_from(path: Path) -> Any:
 
 def _require_same(path: Path, found: Any, expected: dict[str, Any], task: str) -> None:
     if not isinstance(found, dict):
-        raise UserError(f"{path}: cannot be read as what `{task}` writes: remove the folder and run `{task}` again")
+        raise UserError(
+            f"{path}: cannot be read as what `{task}` writes: remove the folder and run `cryodenoise {task}` again"
+        )
     differences = list(_differences(found, expected))
     if differences:
         shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")

@@ -22,7 +22,7 @@ from cryodenoise.dataset.layout import (
 from cryodenoise.errors import UserError
 from cryodenoise.files import sha256_of
 
-_REMEDY = "remove the folder and run `cryodenoise preprocess` again"
+_REMEDY = DatasetRecord.remedy()
 
 
 def open_dataset(data_dir: Path) -> DatasetRecord:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from cryodenoise.config.documents import TrainingRecord
 from cryodenoise.errors import UserError
 from cryodenoise.files import write_atomically
 
@@ -38,9 +39,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             raise ValueError("its content was altered")
         return tensors, noted["about"]
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(
-            f"{path}: no checkpoint of cryodenoise ({error}): remove it and run `cryodenoise train` again"
-        ) from error
+        raise UserError(f"{path}: no checkpoint of cryodenoise ({error}): {TrainingRecord.remedy()}") from error
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> str:

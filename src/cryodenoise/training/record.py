@@ -21,5 +21,5 @@ def open_training(model_dir: Path) -> TrainingRecord:
     weights = model_dir / record.weights.name
     if not weights.is_file() or sha256_of(weights) != record.weights.sha256:
         found = "altered since it was written" if weights.is_file() else "missing, though training.json names it"
-        raise UserError(f"{weights}: {found}: remove the folder and run `cryodenoise train` again")
+        raise UserError(f"{weights}: {found}: {TrainingRecord.remedy()}")
     return record
