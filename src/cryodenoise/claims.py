@@ -16,10 +16,17 @@ from typing import Any
 
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.files import PARTIAL_SUFFIX, make_directory, require_directory, require_space, write_atomically
+from cryodenoise.ranks import wait_until
 
 MARKER_NAME = "unfinished.json"
 JOURNAL_NAME = "journal.jsonl"
 """Where a task notes which parts of its unfinished work are on the disk, whole."""
+JOURNAL_PATTERN = "journal*.jsonl"
+
+
+def journal_name(rank: int) -> str:
+    """The journal of one of several processes that share the work; the first has the plain name."""
+    return f"journal.{rank}.jsonl" if rank else JOURNAL_NAME
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,23 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
             raise
 
 
+@contextmanager
+def join(directory: Path, document_name: str, task: str, made_from: dict[str, Any]) -> Iterator[Claim]:
+    """Take part in the work that another process of this run claims, as soon as it has.
+
+    Raises:
+        UserError: If the directory cannot be written, holds something else than work made from the same, or nobody
+            claims it.
+    """
+    make_directory(directory)
+    marker, document = directory / MARKER_NAME, directory / document_name
+    wait_until(lambda: marker.exists() or document.exists(), lambda: None, f"process 0 to claim {directory}")
+    finished = document.exists()
+    place = document if finished else marker
+    _require_same(place, _made_from(place), json.loads(json.dumps(made_from)), task)
+    yield Claim(directory, document_name, finished)
+
+
 def require_document(directory: Path, document_name: str, task: str) -> Path:
     """The document of finished work in an input directory.
 
@@ -118,7 +142,7 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
     files = _files(directory)
     unfinished = [path for path in files if path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX)]
     if isinstance(error, InputError):
-        unfinished += [path for path in files if path.name == JOURNAL_NAME]
+        unfinished += [path for path in files if path.match(JOURNAL_PATTERN)]
     elif unfinished != files:
         return
     for path in unfinished:

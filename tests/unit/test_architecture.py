@@ -17,7 +17,7 @@ FLOORS = {
     "models": 2, "metrics": 2,
     "micrographs": 1, "dataset": 1, "devices": 1,
     "config": 0, "signal": 0, "errors": 0, "files": 0, "seeds": 0, "console": 0, "claims": 0, "environment": 0,
-    "interruption": 0, "__init__": 0,
+    "interruption": 0, "ranks": 0, "__init__": 0,
 }  # fmt: skip
 """Each file or folder of the package and its floor (docs/ARCHITECTURE.md)."""
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from cryodenoise.config.schema import Document, Schema
 
-SAMPLE_DTYPE: Literal["<f4"] = "<f4"
+SampleDtype = Literal["<f4", "<f2"]
+"""Type of a stored pixel as numpy writes it: little-endian 32- or 16-bit float."""
 SplitName = Literal["train", "validation", "test"]
 Digest = str
 
@@ -52,13 +53,24 @@ class DownloadRecord(Document):
     """Versions and hardware."""
 
 
+class CleanImage(Schema):
+    """The clean half of a given pair, which became the target."""
+
+    name: str
+    """Place in raw/."""
+    pixel_digest: Digest
+    """Digest of shape and pixels (docs/FORMATS.md)."""
+
+
 class Micrograph(Schema):
     """One micrograph of a dataset."""
 
     name: str
-    """File name in raw/; no sample depends on it but through the order of names."""
+    """Place in raw/; no sample depends on it but through the order of names."""
     pixel_digest: Digest
-    """Digest of shape and pixels (docs/FORMATS.md)."""
+    """Digest of shape and pixels (docs/FORMATS.md), before any gain."""
+    clean: CleanImage | None
+    """Where the target comes from, for given pairs; null where it is the micrograph itself."""
     height_px: int
     """Rows."""
     width_px: int
@@ -69,6 +81,15 @@ class Micrograph(Schema):
     """Intensity that became 0."""
     scale: float
     """Intensity above the offset that became 1."""
+
+
+class Skipped(Schema):
+    """A micrograph that was left out because it is unusable."""
+
+    name: str
+    """Place in raw/."""
+    reason: str
+    """What is wrong with it."""
 
 
 class Segment(Schema):
@@ -106,6 +127,8 @@ class BinaryFile(Schema):
     """File with an XXH3-64 a sample, little-endian unsigned 64-bit integers."""
     checksums_sha256: Digest
     """SHA-256 of that file."""
+    digest: Digest
+    """SHA-256 over the digests of the file's segments (docs/FORMATS.md)."""
 
 
 class SampleRange(Schema):
@@ -123,13 +146,13 @@ class DatasetRecord(Document):
     """data/dataset.json: all that a reader of the streaming binaries needs."""
 
     FORMAT: ClassVar[str] = "cryodenoise/dataset"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     TASK: ClassVar[str] = "preprocess"
 
     identity: Digest
     """SHA-256 over what the samples are and where (docs/FORMATS.md): equal identities mean equal bytes."""
-    dtype: Literal["<f4"]
-    """Type of a pixel as numpy writes it: little-endian 32-bit float."""
+    dtype: SampleDtype
+    """Type of a pixel as numpy writes it: little-endian 32- or 16-bit float."""
     sample_shape: tuple[int, int]
     """Rows and columns of a sample."""
     stride_px: int = Field(ge=1)
@@ -142,6 +165,8 @@ class DatasetRecord(Document):
     """The streaming binaries."""
     micrographs: list[Micrograph]
     """The micrographs, sorted by name."""
+    skipped: list[Skipped]
+    """Micrographs that were left out as unusable, sorted by name."""
     segments: list[Segment]
     """What comes from where, in the order of the files."""
     made_from: MadeFrom

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cryodenoise.config.documents import Digest, MadeFrom, WeightsFile
+from cryodenoise.config.documents import Digest, MadeFrom, Skipped, WeightsFile
 from cryodenoise.config.schema import Document, Schema
 
 
@@ -62,7 +62,7 @@ class Report(Document):
     """What `test` measured, beside its references, and everything it was measured from."""
 
     FORMAT: ClassVar[str] = "cryodenoise/report"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     TASK: ClassVar[str] = "test"
 
     model: str
@@ -83,6 +83,8 @@ class Report(Document):
     """PSNR of the denoised less that of the scalar Wiener reference; null if either is."""
     remarks: list[str]
     """What a reader must know to judge the scores."""
+    skipped: list[Skipped]
+    """Micrographs that preprocessing left out as unusable."""
     inference_patches_per_s: float
     """Patches over the seconds that the network spent on them, transfers to its device included."""
     elapsed_s: float

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from cryodenoise.config.schema import Parameters
 
 Device = Literal["auto", "cpu", "cuda"]
+_FOLDER = r"^[^/\x00.][^/\x00]*$"  # one name, within the folder that holds it
 
 
 class SyntheticParameters(Parameters):
@@ -94,23 +95,61 @@ class NoiseParameters(Parameters):
     """Seed of the noise."""
 
 
+class PairsParameters(Parameters):
+    """What inputs and targets are made of."""
+
+    kind: Literal["added_noise", "given"] = "added_noise"
+    """`added_noise`: a micrograph is the target, noise makes the input; `given`: two folders hold noisy and clean."""
+    noisy: str = Field("noisy", pattern=_FOLDER)
+    """Of given pairs: folder in raw_dir with the inputs, which also determine the normalisation."""
+    clean: str = Field("clean", pattern=_FOLDER)
+    """Of given pairs: folder in raw_dir with the targets, named as the inputs are (suffixes may differ)."""
+
+
+class GainParameters(Parameters):
+    """A gain reference, by which sums of frames are multiplied."""
+
+    file: str = Field(pattern=_FOLDER)
+    """File in raw_dir, MRC or TIFF; it is no micrograph."""
+    quarter_turns: int = Field(0, ge=0, le=3)
+    """Turns by 90° (numpy.rot90) before it is flipped."""
+    flip: Literal["none", "rows", "columns"] = "none"
+    """Whether the order of its rows or columns is reversed."""
+
+
 class PreprocessParameters(Parameters):
     """Task `preprocess`: micrographs to streaming binaries."""
 
     MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"workers"})
 
+    pairs: PairsParameters = PairsParameters()
+    """What inputs and targets are made of."""
     normalization: str = "p95"
     """How intensities come to [0, 1]: `p95` (the reference) or `p1_p99` (for data with an offset)."""
     pixel_size_angstrom: float | None = Field(None, gt=0)
     """Pixel size of all micrographs, in Å, where their headers have it wrong; null believes the headers."""
+    gain: GainParameters | None = None
+    """Gain reference of movies that are not gain-corrected."""
+    on_bad_micrograph: Literal["error", "skip"] = "error"
+    """`skip` reads all micrographs first and leaves out, recorded, those that cannot be used."""
     patches: PatchParameters = PatchParameters()
     """How micrographs are cut."""
     split: SplitParameters = SplitParameters()
     """What is held out."""
     noise: NoiseParameters = NoiseParameters()
     """What is added."""
+    dtype: Literal["float32", "float16"] = "float32"
+    """Type of the stored pixels: `float16` takes half the disk and half the reading."""
     workers: int | None = Field(None, ge=1, le=256)
     """Processes, one micrograph each at a time; null takes one for each core, as far as the memory goes."""
+
+    @model_validator(mode="after")
+    def _noise_of_pairs(self) -> Self:
+        if self.pairs.kind == "given" and self.noise.model != "none":
+            raise ValueError("pairs.kind is 'given', whose inputs are noisy already: set `noise: {model: none}`")
+        if self.pairs.kind == "given" and self.gain is not None:
+            raise ValueError("pairs.kind is 'given', whose images are finished: remove the section `gain:`")
+        return self
 
 
 class OptimizerParameters(Parameters):

@@ -8,9 +8,9 @@ import numpy as np
 import xxhash
 
 from cryodenoise.config.documents import (
-    SAMPLE_DTYPE,
     DatasetRecord,
     Micrograph,
+    SampleDtype,
     SampleRange,
     Segment,
     SplitName,
@@ -19,6 +19,8 @@ from cryodenoise.config.documents import (
 
 DOCUMENT_NAME = "dataset.json"
 CHECKSUM_DTYPE = "<u8"
+SAMPLE_DTYPES: dict[Literal["float32", "float16"], SampleDtype] = {"float32": "<f4", "float16": "<f2"}
+"""The types that a run file can name."""
 Role = Literal["input", "target"]
 Stem = Literal["train", "test"]
 ROLES: tuple[Role, ...] = ("input", "target")
@@ -35,9 +37,9 @@ def checksums_name(stem: Stem, role: Role) -> str:
     return f"{stem}_{role}.xxh3"
 
 
-def sample_bytes(sample_shape: tuple[int, int]) -> int:
+def sample_bytes(sample_shape: tuple[int, int], dtype: SampleDtype) -> int:
     """Length of one sample."""
-    return sample_shape[0] * sample_shape[1] * np.dtype(SAMPLE_DTYPE).itemsize
+    return sample_shape[0] * sample_shape[1] * np.dtype(dtype).itemsize
 
 
 def checksum(sample: np.ndarray) -> int:
@@ -78,7 +80,7 @@ def ranges_of_splits(segments: Sequence[Placed]) -> dict[SplitName, SampleRange]
 
 def inconsistencies(record: DatasetRecord) -> Iterator[str]:
     """What in dataset.json contradicts the rest of it: an edited document does not pass for what was written."""
-    if record.identity != identity(record.sample_shape, record.micrographs, record.segments):
+    if record.identity != identity(record.dtype, record.sample_shape, record.micrographs, record.segments):
         yield "identity: not that of the micrographs and segments"
     if record.splits != ranges_of_splits(record.segments) or set(record.splits) != set(get_args(SplitName)):
         yield "splits: not those of the segments"
@@ -91,22 +93,34 @@ def inconsistencies(record: DatasetRecord) -> Iterator[str]:
     if record.made_from.parameters.get("patches", {}).get("stride_px") != record.stride_px:
         yield "stride_px: not that of the run file"
     samples = samples_in_files(record.segments)
+    length = sample_bytes(record.sample_shape, record.dtype)
     expected = {
-        (binary_name(stem, role), checksums_name(stem, role), samples[stem] * sample_bytes(record.sample_shape))
+        (
+            binary_name(stem, role), checksums_name(stem, role), samples[stem] * length,
+            file_digest(stem, role, record.segments),
+        )
         for stem in STEMS
         for role in ROLES
-    }
-    if {(file.name, file.checksums, file.size_bytes) for file in record.files} != expected:
+    }  # fmt: skip
+    if {(file.name, file.checksums, file.size_bytes, file.digest) for file in record.files} != expected:
         yield "files: not those of the segments"
 
 
-def identity(sample_shape: tuple[int, int], micrographs: Sequence[Micrograph], segments: Sequence[Segment]) -> str:
+def identity(
+    dtype: SampleDtype, sample_shape: tuple[int, int], micrographs: Sequence[Micrograph], segments: Sequence[Segment]
+) -> str:
     """The dataset's identity: SHA-256 of the canonical JSON of what its samples are and where, without file names."""
     content = {
         "format": "cryodenoise/dataset-identity-1",
-        "dtype": SAMPLE_DTYPE,
+        "dtype": dtype,
         "sample_shape": sample_shape,
         "micrographs": [micrograph.pixel_digest for micrograph in micrographs],
         "segments": [segment.model_dump(mode="json") for segment in segments],
     }
     return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def file_digest(stem: Stem, role: Role, segments: Sequence[Segment]) -> str:
+    """The digest of one binary: SHA-256 of its segments' digests, each with a line feed, in the order of the file."""
+    lines = (f"{segment.sha256.get(role)}\n" for segment in segments if segment.file == stem)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from cryodenoise.claims import require_document
-from cryodenoise.config.documents import SAMPLE_DTYPE, DatasetRecord, SplitName
+from cryodenoise.config.documents import DatasetRecord, SplitName
 from cryodenoise.dataset.layout import (
     CHECKSUM_DTYPE,
     DOCUMENT_NAME,
@@ -60,7 +60,8 @@ class SplitReader:
         self.samples = place.samples
         self.sample_shape = record.sample_shape
         self._first = place.first_sample
-        self._sample_bytes = sample_bytes(record.sample_shape)
+        self._dtype = record.dtype
+        self._sample_bytes = sample_bytes(record.sample_shape, record.dtype)
         self._paths: dict[Role, Path] = {role: data_dir / binary_name(place.file, role) for role in ROLES}
         self._checksums = {
             role: np.fromfile(data_dir / checksums_name(place.file, role), CHECKSUM_DTYPE) for role in ROLES
@@ -90,7 +91,7 @@ class SplitReader:
         return inputs, targets
 
     def _read(self, role: Role, indices: np.ndarray) -> np.ndarray:
-        batch = np.empty((len(indices), 1, *self.sample_shape), SAMPLE_DTYPE)
+        batch = np.empty((len(indices), 1, *self.sample_shape), self._dtype)
         for slot, index in zip(batch, indices, strict=True):
             sample = self._first + int(index)
             count = os.preadv(self._descriptors[role], [slot.data], sample * self._sample_bytes)
@@ -99,4 +100,4 @@ class SplitReader:
                     f"{self._paths[role]}: sample {sample} (bytes {sample * self._sample_bytes} to "
                     f"{(sample + 1) * self._sample_bytes - 1}) was altered since it was written: {_REMEDY}"
                 )
-        return batch
+        return batch.astype(np.float32, copy=False)

@@ -5,13 +5,15 @@ The binaries grow under their partial names; a journal says which micrographs ar
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from io import FileIO
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-from cryodenoise.claims import JOURNAL_NAME
-from cryodenoise.config.documents import BinaryFile
+from cryodenoise.claims import JOURNAL_PATTERN, journal_name
+from cryodenoise.config.documents import BinaryFile, SampleDtype, Segment
 from cryodenoise.dataset.layout import (
     CHECKSUM_DTYPE,
     ROLES,
@@ -21,6 +23,7 @@ from cryodenoise.dataset.layout import (
     binary_name,
     checksum,
     checksums_name,
+    file_digest,
     sample_bytes,
 )
 from cryodenoise.files import commit, partial, require_space, sha256_of, sync_directory
@@ -29,25 +32,40 @@ _CHECKSUM_BYTES = np.dtype(CHECKSUM_DTYPE).itemsize
 _DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's
 
 
-def preallocate(data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple[int, int]) -> None:
-    """Make the partial files at their full length, keeping what is in them.
+def lengths(
+    data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple[int, int], dtype: SampleDtype
+) -> dict[Path, int]:
+    """Every file of a dataset but its document, and its length in bytes."""
+    found = {}
+    for stem in STEMS:
+        for role in ROLES:
+            found[data_dir / binary_name(stem, role)] = samples[stem] * sample_bytes(sample_shape, dtype)
+            found[data_dir / checksums_name(stem, role)] = samples[stem] * _CHECKSUM_BYTES
+    return found
 
-    Where one is gone or has lost its end, the journal no longer holds: it is dropped, and all is written anew.
+
+def is_allocated(files: Mapping[Path, int]) -> bool:
+    """Whether all files are there at their lengths, finished or partial."""
+    return all(path.exists() or _length(partial(path)) == length for path, length in files.items())
+
+
+def preallocate(data_dir: Path, files: Mapping[Path, int]) -> None:
+    """Make the partial files at their full lengths, keeping what is in them.
+
+    Where one is gone or has lost its end, the journals no longer hold: they are dropped, and all is written anew.
+
+    Args:
+        data_dir: The folder of the files.
+        files: What `lengths` gives.
 
     Raises:
         UserError: If the disk has no room for them.
     """
-    lengths = {}
-    for stem in STEMS:
-        for role in ROLES:
-            lengths[data_dir / binary_name(stem, role)] = samples[stem] * sample_bytes(sample_shape)
-            lengths[data_dir / checksums_name(stem, role)] = samples[stem] * _CHECKSUM_BYTES
-    unfinished = {partial(path): length for path, length in lengths.items() if not path.exists()}
-    if any(_length(path) != length for path, length in unfinished.items()):
-        drop_journal(data_dir)
-        for path in lengths:
+    if not is_allocated(files):
+        drop_journals(data_dir)
+        for path in files:
             path.unlink(missing_ok=True)
-        unfinished = {partial(path): length for path, length in lengths.items()}
+    unfinished = {partial(path): length for path, length in files.items() if not path.exists()}
     allocated = {path: path.stat().st_blocks * _DISK_BLOCK_BYTES if path.exists() else 0 for path in unfinished}
     require_space(data_dir, sum(max(length - allocated[path], 0) for path, length in unfinished.items()))
     for path, length in unfinished.items():
@@ -61,53 +79,94 @@ def _length(path: Path) -> int | None:
     return path.stat().st_size if path.exists() else None
 
 
-def write_segment(data_dir: Path, stem: Stem, role: Role, first_sample: int, samples: Iterable[np.ndarray]) -> str:
-    """Write consecutive samples and their checksums into the partial files, down to the disk.
+class SegmentWriter:
+    """Writes one segment, inputs and targets, into the partial files, down to the disk.
 
-    Returns:
-        SHA-256 of the samples' bytes.
+    Attributes:
+        sha256: Digests of what was written, once the block of the `with` statement is left.
     """
-    digest = hashlib.sha256()
-    checksums = []
-    with partial(data_dir / binary_name(stem, role)).open("r+b") as stream:
-        for index, sample in enumerate(samples):
-            content = np.ascontiguousarray(sample).data
-            if index == 0:
-                stream.seek(first_sample * content.nbytes)
-            stream.write(content)
-            digest.update(content)
-            checksums.append(checksum(np.ascontiguousarray(sample)))
+
+    def __init__(
+        self, data_dir: Path, stem: Stem, first_sample: int, sample_shape: tuple[int, int], dtype: SampleDtype
+    ) -> None:
+        self.sha256: dict[Role, str] = {}
+        self._parts = {
+            role: _Part(
+                partial(data_dir / binary_name(stem, role)).open("r+b", buffering=0),
+                partial(data_dir / checksums_name(stem, role)),
+                np.empty(sample_shape, dtype),
+            )
+            for role in ROLES
+        }
+        self._first = first_sample
+        for part in self._parts.values():
+            part.stream.seek(first_sample * part.buffer.nbytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, noisy: np.ndarray, clean: np.ndarray) -> None:
+        """Add one sample: input and target, float32 of the sample's shape, rounded to the stored type."""
+        for role, image in zip(ROLES, (noisy, clean), strict=True):
+            part = self._parts[role]
+            np.copyto(part.buffer, image, casting="same_kind")
+            view = part.buffer.data.cast("B")
+            while view:  # the system takes less at a time than it is given where a disk is full, then says so
+                view = view[part.stream.write(view) :]
+            part.digest.update(part.buffer.data)
+            part.checksums.append(checksum(part.buffer))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for role, part in self._parts.items():
+            with part.stream:
+                if kind is None:
+                    os.fdatasync(part.stream.fileno())
+            if kind is None:
+                _write_at(part.checksums_path, self._first * _CHECKSUM_BYTES, np.array(part.checksums, CHECKSUM_DTYPE))
+                self.sha256[role] = part.digest.hexdigest()
+
+
+class _Part:
+    """One role's half of a segment under work."""
+
+    def __init__(self, stream: FileIO, checksums_path: Path, buffer: np.ndarray) -> None:
+        self.stream = stream
+        self.checksums_path = checksums_path
+        self.buffer = buffer
+        self.digest = hashlib.sha256()
+        self.checksums: list[int] = []
+
+
+def _write_at(path: Path, position: int, values: np.ndarray) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(position)
+        stream.write(values.data)
         stream.flush()
-        os.fsync(stream.fileno())
-    with partial(data_dir / checksums_name(stem, role)).open("r+b") as stream:
-        stream.seek(first_sample * _CHECKSUM_BYTES)
-        stream.write(np.array(checksums, CHECKSUM_DTYPE).data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return digest.hexdigest()
+        os.fdatasync(stream.fileno())
 
 
-def read_journal(data_dir: Path) -> list[bytes]:
-    """What is written, whole; a line that a power cut left half-written does not count."""
-    path = data_dir / JOURNAL_NAME
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    complete, torn = lines[:-1], lines[-1]
-    if torn:
-        path.write_bytes(b"".join(line + b"\n" for line in complete))
-    return complete
+def read_journals(data_dir: Path) -> list[bytes]:
+    """What all processes have finished; a line that is still being written, or was torn, does not count."""
+    return [line for path in sorted(data_dir.glob(JOURNAL_PATTERN)) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
-def append_journal(data_dir: Path, line: str) -> None:
-    """Add one line, down to the disk."""
-    with (data_dir / JOURNAL_NAME).open("a") as stream:
+def mend_journal(data_dir: Path, rank: int) -> None:
+    """Cut off the line of this process's journal that a power cut left half-written."""
+    path = data_dir / journal_name(rank)
+    if path.exists():
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def append_journal(data_dir: Path, rank: int, line: str) -> None:
+    """Add one line to this process's journal, down to the disk."""
+    with (data_dir / journal_name(rank)).open("a") as stream:
         stream.write(line + "\n")
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def commit_files(data_dir: Path) -> list[BinaryFile]:
+def commit_files(data_dir: Path, segments: Sequence[Segment]) -> list[BinaryFile]:
     """Give the written files their names and describe them; may be repeated after an interruption."""
     entries = []
     for stem in STEMS:
@@ -122,11 +181,13 @@ def commit_files(data_dir: Path) -> list[BinaryFile]:
                     size_bytes=binary.stat().st_size,
                     checksums=checksums.name,
                     checksums_sha256=sha256_of(checksums),
+                    digest=file_digest(stem, role, segments),
                 )
             )
     return entries
 
 
-def drop_journal(data_dir: Path) -> None:
-    """Remove the journal of a dataset whose document is written."""
-    (data_dir / JOURNAL_NAME).unlink(missing_ok=True)
+def drop_journals(data_dir: Path) -> None:
+    """Remove the journals of a dataset whose document is written, or whose files are gone."""
+    for path in data_dir.glob(JOURNAL_PATTERN):
+        path.unlink(missing_ok=True)

@@ -109,6 +109,8 @@ def remarks(evaluation: Evaluation, dataset: DatasetRecord, trained_on: str) -> 
             "With fewer than three micrographs, validation and test are regions of micrographs that were also "
             "trained on: the scores say nothing of other micrographs."
         )
+    if dataset.skipped:
+        found.append(f"{len(dataset.skipped)} unusable micrographs were left out; `skipped` names them.")
     if trained_on != dataset.identity:
         found.append(
             "The network was trained on another dataset than the one it is scored on; whether that one held "

@@ -83,7 +83,7 @@ def read(path: Path) -> np.ndarray:
         warnings.simplefilter("ignore")  # old headers have no map stamp; what matters was checked above
         with mrcfile.open(path, permissive=True) as mrc:
             pixels = np.asarray(mrc.data).reshape(header.height_px, header.width_px)
-    image = (pixels.view(np.uint8) if header.unsigned_bytes else pixels).astype(np.float32, copy=False)
+    image = (pixels.view(np.uint8) if header.unsigned_bytes else pixels).astype(np.float32)
     finite = np.isfinite(image)
     if not finite.all():
         y, x = np.argwhere(~finite)[0]

@@ -1,39 +1,58 @@
-"""Preprocessing: each micrograph is read once, normalised, cut, given its noise and written to its place."""
+"""Preprocessing: each micrograph is read, normalised, cut, given its noise and written to its place.
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Generator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+Micrographs are shared among the workers of a process, and among the processes of a run (`ranks`). What is on the disk,
+whole, is noted in journals; work that is run again goes on from there.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import psutil
 
-from cryodenoise import seeds
-from cryodenoise.config.documents import DownloadRecord, Micrograph, Segment
+from cryodenoise.config.documents import Micrograph, Segment, Skipped
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.config.schema import Schema
 from cryodenoise.console import Console
-from cryodenoise.dataset.writer import append_journal, read_journal, write_segment
+from cryodenoise.dataset.layout import SAMPLE_DTYPES
+from cryodenoise.dataset.writer import SegmentWriter, append_journal, read_journals
 from cryodenoise.environment import available_cores
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.interruption import held_back
-from cryodenoise.micrographs import mrc
+from cryodenoise.preprocessing.images import (
+    AlteredError,
+    Candidate,
+    largest_images_bytes,
+    read_images,
+    read_shape,
+)
 from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
+from cryodenoise.preprocessing.workers import work_off
+from cryodenoise.ranks import Rank, wait_until
 from cryodenoise.signal import noise
-from cryodenoise.signal.normalize import normalize
 from cryodenoise.signal.tiles import patches
 
-_PROCESS_BYTES = 100 << 20  # what a worker takes without a micrograph
+_PROCESS_BYTES = 200 << 20  # what a worker takes without a micrograph
+
+
+class Seen(Schema):
+    """A micrograph that was read to see whether it can be used: one line of a journal."""
+
+    kind: Literal["seen"]
+    number: int
+    """Number of the candidate, in order of names."""
+    pixel_digest: str | None
+    """Digest of its pixels; null if it cannot be used."""
+    reason: str | None
+    """Why it cannot be used."""
 
 
 class Written(Schema):
-    """A micrograph that is on the disk, whole: one line of the journal."""
+    """A micrograph that is on the disk, whole: one line of a journal."""
 
-    index: int
+    kind: Literal["written"]
+    number: int
     """Number of the micrograph, in order of names."""
     micrograph: Micrograph
     """What dataset.json will say of it."""
@@ -41,151 +60,190 @@ class Written(Schema):
     """What dataset.json will say of its samples."""
 
 
+Line = TypeVar("Line", Seen, Written)
+
+
+def sort_out(
+    candidates: Sequence[Candidate], parameters: PreprocessParameters, data_dir: Path, rank: Rank, console: Console
+) -> tuple[list[RawMicrograph], list[Skipped]]:
+    """The micrographs that can be used, and those that are left out.
+
+    With `on_bad_micrograph: skip` all are read once for that, by all processes: where the samples of a micrograph go
+    depends on which others there are.
+
+    Raises:
+        UserError: If a micrograph cannot be used and none may be left out, or none is left.
+    """
+    if parameters.on_bad_micrograph == "error":
+        return [RawMicrograph(candidate, read_shape(candidate, parameters)) for candidate in candidates], []
+    jobs = [(number, candidate, parameters) for number, candidate in enumerate(candidates)]
+    _share_out("check", Seen, _see, jobs, _workers(candidates, parameters, rank), data_dir, rank, console)
+    _wait_for_all(Seen, len(jobs), data_dir)
+    seen = _noted(Seen, data_dir)
+    usable: list[RawMicrograph] = []
+    skipped: list[Skipped] = []
+    first_with: dict[str | None, str] = {}
+    for number, candidate in enumerate(candidates):
+        entry = seen[number]
+        twin = first_with.get(entry.pixel_digest) if entry.reason is None else None
+        if entry.reason is not None or twin is not None:
+            skipped.append(Skipped(name=candidate.name, reason=entry.reason or f"the same micrograph as {twin}"))
+        else:
+            first_with[entry.pixel_digest] = candidate.name
+            usable.append(RawMicrograph(candidate, read_shape(candidate, parameters)))
+    for left_out in skipped:
+        console.say(f"left out: {left_out.name}: {left_out.reason}")
+    if not usable:
+        raise UserError("on_bad_micrograph: not one micrograph can be used, see the reasons above: add others")
+    return usable, skipped
+
+
 def write_micrographs(
-    plan: Plan,
-    micrographs: list[RawMicrograph],
-    parameters: PreprocessParameters,
-    data_dir: Path,
-    console: Console,
-) -> list[Written]:
-    """Write the samples of all micrographs that the journal does not hold yet.
+    plan: Plan, parameters: PreprocessParameters, data_dir: Path, rank: Rank, console: Console
+) -> list[Written] | None:
+    """Write the samples of all micrographs that no journal holds yet, as far as this process has a share in them.
 
     Returns:
-        What was written, now and before, in the order of the micrographs.
+        What was written, now and before, in the order of the micrographs; None in a process that does not finish
+        the work.
 
     Raises:
         InputError: If a micrograph is unsound, not the one that was downloaded, there twice, or its normalisation
             degenerates.
-        UserError: If a worker was ended from outside.
+        UserError: If a worker was ended from outside, or another process does not go on.
     """
-    done = {entry.index: entry for entry in map(Written.model_validate_json, read_journal(data_dir))}
-    if done:
-        console.say(f"going on after {len(done)} of {len(micrographs)} micrographs")
-    by_micrograph: list[list[PlannedSegment]] = [[] for _ in micrographs]
+    of_each: list[list[PlannedSegment]] = [[] for _ in plan.micrographs]
     for segment in plan.segments:
-        by_micrograph[segment.micrograph].append(segment)
-    todo = [index for index in range(len(micrographs)) if index not in done]
-    jobs = [(index, micrographs[index], by_micrograph[index], parameters, data_dir) for index in todo]
-    workers = min(parameters.workers or _workers_that_fit(micrographs), len(jobs))
-    with (
-        console.progress("preprocess", len(micrographs), "micrographs", done=len(done)) as advance,
-        closing(_work_off(jobs, workers)) as results,
-    ):
-        for written in results:
-            _require_distinct(written.micrograph, done)
-            append_journal(data_dir, written.model_dump_json())
-            done[written.index] = written
-            advance(1)
-    return [done[index] for index in range(len(micrographs))]
+        of_each[segment.micrograph].append(segment)
+    jobs = [
+        (number, micrograph, of_each[number], parameters, data_dir)
+        for number, micrograph in enumerate(plan.micrographs)
+    ]
+    workers = _workers([micrograph.candidate for micrograph in plan.micrographs], parameters, rank)
+    _share_out("preprocess", Written, _write, jobs, workers, data_dir, rank, console)
+    if not rank.first:
+        return None
+    _wait_for_all(Written, len(jobs), data_dir)
+    written = _noted(Written, data_dir)
+    _require_distinct(written.values())
+    return [written[number] for number in range(len(jobs))]
 
 
-def _require_distinct(found: Micrograph, done: dict[int, Written]) -> None:
-    """The same pixels twice, whatever the headers say, could be both trained on and held out."""
-    for other in done.values():
-        if other.micrograph.pixel_digest == found.pixel_digest:
-            raise InputError(f"{found.name}: the same micrograph as {other.micrograph.name}: remove one of them")
-
-
-def _workers_that_fit(micrographs: list[RawMicrograph]) -> int:
-    """One process a core, as far as the free memory goes; a process takes some four times its micrograph."""
-    largest_bytes = max(4 * raw.header.height_px * raw.header.width_px for raw in micrographs)
-    fitting = psutil.virtual_memory().available // (4 * largest_bytes + _PROCESS_BYTES)
-    return max(1, min(available_cores(), fitting))
-
-
-Job = tuple[int, RawMicrograph, list[PlannedSegment], PreprocessParameters, Path]
-
-
-def _work_off(jobs: list[Job], workers: int) -> Generator[Written, None, None]:
-    """Results as they come; with one worker in this process, else in processes that end with this one."""
-    if workers <= 1:
-        yield from (write_micrograph(*job) for job in jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    life, keep_alive = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_serve, initargs=(life,))
-    try:
-        with held_back():  # and, for good, in the workers that start here
-            pending: set[Future[Written]] = {pool.submit(write_micrograph, *job) for job in jobs}
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        raise UserError(
-            f"workers: one of {workers} processes was ended from outside, often for lack of memory: set fewer in the "
-            "run file and run again"
-        ) from error
-    finally:
-        keep_alive.close()
-        pool.shutdown(cancel_futures=True)
-        life.close()
-
-
-def _serve(life: Connection) -> None:
-    """In a worker: end at once when the parent stops holding the other end of `life`; signals are the parent's.
-
-    The kernel lets go of that end whatever way the parent ends, so no worker outlives a killed parent.
-    """
-
-    def end_with_parent() -> None:
-        life.poll(None)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def write_micrograph(
-    index: int,
-    raw: RawMicrograph,
-    segments: list[PlannedSegment],
-    parameters: PreprocessParameters,
+def _share_out(
+    label: str,
+    kind: type[Line],
+    function: Callable[..., Line],
+    jobs: Sequence[tuple[Any, ...]],
+    workers: int,
     data_dir: Path,
+    rank: Rank,
+    console: Console,
+) -> None:
+    """Do this process's share of the jobs that are not noted yet, and note each when it is done."""
+    done = _noted(kind, data_dir)
+    share = [number for number in range(len(jobs)) if number % rank.world == rank.rank]
+    todo = [number for number in share if number not in done]
+    if len(todo) < len(share):
+        console.say(f"{label}: going on after {len(share) - len(todo)} of {len(share)} micrographs")
+    with (
+        console.progress(label, len(share), "micrographs", done=len(share) - len(todo)) as advance,
+        closing(work_off(function, [jobs[number] for number in todo], workers)) as results,
+    ):
+        for line in results:
+            done[line.number] = line
+            if isinstance(line, Written):
+                _require_distinct(done.values())
+            append_journal(data_dir, rank.rank, line.model_dump_json())
+            advance(1)
+
+
+def _noted(kind: type[Line], data_dir: Path) -> dict[int, Line]:
+    """What the journals hold of one kind, by number."""
+    lines = (line for line in read_journals(data_dir) if line.startswith(_beginning(kind)))
+    return {line.number: line for line in map(kind.model_validate_json, lines)}
+
+
+def _beginning(kind: type[Schema]) -> bytes:
+    """How a line of this kind begins: its first field is `kind`."""
+    return f'{{"kind":"{kind.__name__.lower()}"'.encode()
+
+
+def _wait_for_all(kind: type[Line], count: int, data_dir: Path) -> None:
+    """Wait until the journals of all processes together are complete."""
+
+    def noted() -> int:
+        return sum(line.startswith(_beginning(kind)) for line in read_journals(data_dir))
+
+    wait_until(lambda: len(_noted(kind, data_dir)) == count, noted, "the other processes' micrographs")
+
+
+def _require_distinct(written: Iterable[Written]) -> None:
+    """The same pixels twice, whatever the headers say, could be both trained on and held out."""
+    first_with: dict[str, str] = {}
+    for micrograph in sorted((entry.micrograph for entry in written), key=lambda micrograph: micrograph.name):
+        twin = first_with.setdefault(micrograph.pixel_digest, micrograph.name)
+        if twin != micrograph.name:
+            raise InputError(f"{micrograph.name}: the same micrograph as {twin}: remove one of them")
+
+
+def _workers(candidates: Sequence[Candidate], parameters: PreprocessParameters, rank: Rank) -> int:
+    """Processes: one a core of this machine, as far as its free memory goes."""
+    if parameters.workers:
+        return parameters.workers
+    fitting = psutil.virtual_memory().available // (_PROCESS_BYTES + largest_images_bytes(candidates, parameters))
+    return max(1, min(available_cores(), fitting) // rank.local_world)
+
+
+def _see(number: int, candidate: Candidate, parameters: PreprocessParameters) -> Seen:
+    """Read a micrograph to see whether it can be used."""
+    digest, reason = None, None
+    try:
+        read_shape(candidate, parameters)
+        digest = read_images(candidate, parameters).pixel_digest
+    except AlteredError:
+        raise
+    except UserError as error:
+        reason = str(error).removeprefix(f"{candidate.path}: ")
+    return Seen(kind="seen", number=number, pixel_digest=digest, reason=reason)
+
+
+def _write(
+    number: int, raw: RawMicrograph, segments: list[PlannedSegment], parameters: PreprocessParameters, data_dir: Path
 ) -> Written:
     """Read one micrograph and write its samples; the noise of a patch depends on seed, pixels and position alone."""
-    image = mrc.read(raw.path)
-    digest = mrc.pixel_digest(image)
-    if raw.expected_digest not in (None, digest):
-        raise InputError(f"{raw.path}: its pixels are not those that download.json names: {DownloadRecord.remedy()}")
-    try:
-        image, scaling = normalize(image, parameters.normalization)
-    except InputError as error:
-        raise InputError(f"{raw.path}: {error}") from error
+    images = read_images(raw.candidate, parameters)
     size, stride = parameters.patches.size_px, parameters.patches.stride_px
-    settings = parameters.noise
-    add_noise = noise.MODELS[settings.model]
+    settings, dtype = parameters.noise, SAMPLE_DTYPES[parameters.dtype]
+    noisy = np.empty((size, size), np.float32)
     written = []
     for segment in segments:
-        grid = list(patches(image, size, stride, segment.rows, segment.columns))
-        noisy = (
-            add_noise(
-                patch, settings.electrons_at_one, settings.sigma, seeds.generator(settings.seed, "noise", digest, y, x)
-            )
-            for y, x, patch in grid
-        )
-        place = (data_dir, segment.file)
-        sha256 = {
-            "input": write_segment(*place, "input", segment.first_sample, noisy),
-            "target": write_segment(*place, "target", segment.first_sample, (patch for _, _, patch in grid)),
-        }
+        with SegmentWriter(data_dir, segment.file, segment.first_sample, noisy.shape, dtype) as writer:
+            for y, x, patch in patches(images.image, size, stride, segment.rows, segment.columns):
+                if images.clean is None:
+                    key = noise.key_of(settings.seed, images.pixel_digest, y, x)
+                    noise.add_noise(patch, settings.model, settings.electrons_at_one, settings.sigma, key, noisy)
+                    writer.write(noisy, patch)
+                else:
+                    writer.write(patch, images.clean[y : y + size, x : x + size])
         written.append(
             Segment(
-                micrograph=index,
+                micrograph=number,
                 split=segment.split,
                 file=segment.file,
                 first_sample=segment.first_sample,
                 rows=segment.rows,
                 columns=segment.columns,
-                sha256=sha256,  # type: ignore[arg-type]
+                sha256=writer.sha256,
             )
         )
     micrograph = Micrograph(
-        name=raw.path.name,
-        pixel_digest=digest,
-        height_px=raw.header.height_px,
-        width_px=raw.header.width_px,
-        pixel_size_angstrom=parameters.pixel_size_angstrom or raw.header.pixel_size_angstrom,
-        offset=scaling.offset,
-        scale=scaling.scale,
+        name=raw.candidate.name,
+        pixel_digest=images.pixel_digest,
+        clean=images.clean_source,
+        height_px=raw.shape.height_px,
+        width_px=raw.shape.width_px,
+        pixel_size_angstrom=parameters.pixel_size_angstrom or raw.shape.pixel_size_angstrom,
+        offset=images.scaling.offset,
+        scale=images.scaling.scale,
     )
-    return Written(index=index, micrograph=micrograph, segments=written)
+    return Written(kind="written", number=number, micrograph=micrograph, segments=written)

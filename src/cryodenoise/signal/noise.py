@@ -1,58 +1,97 @@
-"""Noise models: a clean patch and a random generator in, a noisy patch out.
+"""Noise as an exact function: integer arithmetic from a key, a position and a clean value to a noisy one.
 
-Each is clipped to [0, 1], as the reference does, so mean and variance are those of the clipped law.
+docs/FORMATS.md specifies every step. Nothing rounds but where it says so, so every processor gives the same bits;
+`signal.noise_torch` gives them in PyTorch, on any device.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.random import Generator
 
-Model = Callable[[np.ndarray, int, float, Generator], np.ndarray]
-
-
-def _clipped(noisy: np.ndarray) -> np.ndarray:
-    clipped: np.ndarray = np.clip(noisy, 0, 1).astype(np.float32)
-    return clipped
+from cryodenoise import seeds
+from cryodenoise.signal import noise_kernel
+from cryodenoise.signal.noise_tables import FIXED_BITS, HIGHEST_RATE, WIDTH_BITS
 
 
-def poisson_gaussian(clean: np.ndarray, electrons_at_one: int, sigma: float, rng: Generator) -> np.ndarray:
-    """Shot noise, then read-out noise: Poisson(n·clean) / n + Normal(0, sigma), with n the electrons at 1.
+@dataclass(frozen=True)
+class Model:
+    """What a noise model adds: shot noise, read-out noise, both or nothing."""
 
-    Args:
-        clean: Noise-free intensities in [0, 1], shape (h, w).
-        electrons_at_one: Electrons per unit of intensity; the shot noise has the variance clean / electrons_at_one.
-        sigma: Standard deviation of the read-out noise, in units of intensity.
-        rng: Source of the draws, all shot noise first.
+    shot: bool
+    readout: bool
 
-    Returns:
-        float32 of the same shape, in [0, 1].
+
+MODELS = {
+    "poisson_gaussian": Model(shot=True, readout=True),
+    "poisson": Model(shot=True, readout=False),
+    "gaussian": Model(shot=False, readout=True),
+    "none": Model(shot=False, readout=False),
+}
+
+
+class Key(NamedTuple):
+    """What the noise of a patch depends on beside its clean values: four 32-bit words."""
+
+    key_0: int
+    key_1: int
+    counter_2: int
+    counter_3: int
+
+
+def key_of(seed: int, pixel_digest: str, y: int, x: int) -> Key:
+    """The key of the patch that starts at pixel (y, x) of the micrograph with this digest of pixels."""
+    bits = seeds.derive(seed, "noise", pixel_digest, y, x)
+    return Key(*(bits >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)))
+
+
+class Strength(NamedTuple):
+    """The parameters of the noise as integers."""
+
+    electrons_at_one: int
+    electron: int
+    """Intensity of one electron, in units of 2⁻⁴⁰, rounded half up."""
+    width: int
+    """Standard deviation of the read-out noise, in units of 2⁻³², rounded half to even."""
+
+
+def strength(electrons_at_one: int, sigma: float) -> Strength:
+    """The parameters of a run file as integers.
 
     Raises:
-        ValueError: If `clean` holds a value that is negative or not finite.
+        ValueError: If `electrons_at_one` is not in 1 … 400, or `sigma` not in [0, 1].
     """
-    counts = rng.poisson(clean.astype(np.float64) * electrons_at_one)
-    return _clipped(counts / electrons_at_one + rng.normal(0, sigma, clean.shape))
+    if not 1 <= electrons_at_one <= HIGHEST_RATE or not 0 <= sigma <= 1:
+        raise ValueError(f"electrons_at_one {electrons_at_one} or sigma {sigma} out of range")
+    electron = ((1 << FIXED_BITS) + electrons_at_one // 2) // electrons_at_one
+    return Strength(electrons_at_one, electron, round(sigma * 2**WIDTH_BITS))
 
 
-def poisson(clean: np.ndarray, electrons_at_one: int, _sigma: float, rng: Generator) -> np.ndarray:
-    """Shot noise alone: Poisson(n·clean) / n; see `poisson_gaussian`."""
-    return _clipped(rng.poisson(clean.astype(np.float64) * electrons_at_one) / electrons_at_one)
+def add_noise(
+    clean: np.ndarray, model: str, electrons_at_one: int, sigma: float, key: Key, out: np.ndarray | None = None
+) -> np.ndarray:
+    """The noisy form of a clean patch, clipped to [0, 1]: Poisson(n · clean) / n + Normal(0, sigma), or a part of it.
 
+    Args:
+        clean: Noise-free intensities in [0, 1], float32, shape (h, w) with fewer than 2³² pixels.
+        model: A name of `MODELS`.
+        electrons_at_one: n, electrons counted where the intensity is 1, at most 400.
+        sigma: Standard deviation of the read-out noise, in units of intensity, at most 1.
+        key: Of the patch; equal keys give equal noise.
+        out: Where to put the result: float32, C order, of the same shape.
 
-def gaussian(clean: np.ndarray, _electrons_at_one: int, sigma: float, rng: Generator) -> np.ndarray:
-    """Read-out noise alone: clean + Normal(0, sigma); see `poisson_gaussian`."""
-    return _clipped(clean + rng.normal(0, sigma, clean.shape))
+    Returns:
+        float32 in [0, 1], of the same shape: `out` where it is given.
 
-
-def none(clean: np.ndarray, _electrons_at_one: int, _sigma: float, _rng: Generator) -> np.ndarray:
-    """No noise: the input is the target."""
-    return clean.copy()
-
-
-MODELS: dict[str, Model] = {
-    "poisson_gaussian": poisson_gaussian,
-    "poisson": poisson,
-    "gaussian": gaussian,
-    "none": none,
-}
+    Raises:
+        ValueError: If `clean` holds a value outside [0, 1] or not finite, or a parameter is out of its range.
+    """
+    noisy = np.empty(clean.shape, np.float32) if out is None else out
+    kind, integers = MODELS[model], strength(electrons_at_one, sigma)
+    if not kind.shot and not kind.readout:
+        np.copyto(noisy, clean)
+        return noisy
+    words = np.array(key, np.uint32)
+    if not noise_kernel.add(clean, noisy, kind.shot, kind.readout, integers, words, noise_kernel.prepared_tables()):
+        raise ValueError("clean holds a value that is outside [0, 1] or not finite, or a negative zero")
+    return noisy

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from cryodenoise.errors import InputError
 
@@ -24,16 +25,68 @@ class Scaling:
     scale: float
 
 
-def percentile(values: np.ndarray, percent: float) -> np.float32:
-    """One percentile of a flat float32 array of at least one value, as the module says."""
-    rank = (values.size - 1) * (percent / 100)
-    below = int(rank)
-    above = min(below + 1, values.size - 1)
-    ordered = np.partition(values, (below, above))
-    low, high, fraction = float(ordered[below]), float(ordered[above]), rank - below
+def percentile(values: np.ndarray, percent: float, positive: bool = False) -> np.float32:
+    """One percentile of a float32 array, as the module says; of its positive values alone if `positive`.
+
+    Two counts of the values' bits, high and low half, find the order statistics in constant memory.
+    """
+    flat = values.ravel()  # a view: micrographs are contiguous
+    counts = np.zeros(_HALF_RANGE, np.int64)
+    _count_high(flat.view(np.uint32), positive, counts)
+    reached = np.cumsum(counts)
+    rank = (int(reached[-1]) - 1) * (percent / 100)
+    below, fraction = int(rank), rank - int(rank)
+    low, high = (
+        _order_statistic(flat, positive, counts, reached, number)
+        for number in (below, min(below + 1, int(reached[-1]) - 1))
+    )
     # The two branches are numpy's: each is exact at its end of the interval.
     between = low + (high - low) * fraction if fraction < 0.5 else high - (high - low) * (1 - fraction)
     return np.float32(between)
+
+
+_HALF_RANGE = 1 << 16
+_POSITIVE = 0x80000000  # in the order of keys, positive values begin after this
+
+
+def _order_statistic(flat: np.ndarray, positive: bool, counts: np.ndarray, reached: np.ndarray, number: int) -> float:
+    """The value with `number` values before it, as float64."""
+    high = int(np.searchsorted(reached, number, side="right"))
+    lows = np.zeros(_HALF_RANGE, np.int64)
+    _count_low(flat.view(np.uint32), positive, high, lows)
+    before = int(reached[high] - counts[high])
+    key = high << 16 | int(np.searchsorted(before + np.cumsum(lows), number, side="right"))
+    bits = key ^ _POSITIVE if key >= _POSITIVE else key ^ 0xFFFFFFFF
+    return float(np.uint32(bits).view(np.float32))
+
+
+@njit(cache=True, nogil=True)
+def _key(bits: np.uint32) -> np.uint32:
+    """Maps the bits of finite floats to integers of the same order."""
+    return bits ^ np.uint32(0xFFFFFFFF) if bits >> np.uint32(31) else bits | np.uint32(_POSITIVE)
+
+
+@njit(cache=True, nogil=True)
+def _count_high(values: np.ndarray, positive: bool, counts: np.ndarray) -> None:
+    for bits in values:
+        key = _key(bits)
+        if key > _POSITIVE or not positive:
+            counts[key >> 16] += 1
+
+
+@njit(cache=True, nogil=True)
+def _count_low(values: np.ndarray, positive: bool, high: int, counts: np.ndarray) -> None:
+    for bits in values:
+        key = _key(bits)
+        if key >> 16 == high and (key > _POSITIVE or not positive):
+            counts[key & 0xFFFF] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scale(values: np.ndarray, offset: np.float32, scale: np.float32) -> None:
+    """Scale and clip in place; a zero is positive, whatever its sign was."""
+    for i in range(len(values)):
+        values[i] = max(min((values[i] - offset) / scale, np.float32(1)), np.float32(0)) + np.float32(0)
 
 
 def moments(image: np.ndarray) -> tuple[float, float]:
@@ -45,16 +98,14 @@ def moments(image: np.ndarray) -> tuple[float, float]:
 
 def p95(image: np.ndarray) -> Scaling:
     """The reference rule: divide by the 95th percentile of the positive pixels."""
-    positive = image[image > 0]
-    if positive.size == 0:
+    if image.max() <= 0:
         raise InputError("normalization p95 needs positive pixels, and there are none: use `normalization: p1_p99`")
-    return Scaling(0.0, float(percentile(positive, 95)))
+    return Scaling(0.0, float(percentile(image, 95, positive=True)))
 
 
 def p1_p99(image: np.ndarray) -> Scaling:
     """From the 1st percentile to the 99th, over all pixels: holds for data with an offset or of either sign."""
-    pixels = image.ravel()
-    low, high = percentile(pixels, 1), percentile(pixels, 99)
+    low, high = percentile(image, 1), percentile(image, 99)
     if high <= low:
         raise InputError(f"98 % of the pixels have the one value {low:g}, nothing to denoise: remove this micrograph")
     return Scaling(float(low), float(high - low))
@@ -63,15 +114,15 @@ def p1_p99(image: np.ndarray) -> Scaling:
 RULES: dict[str, Callable[[np.ndarray], Scaling]] = {"p95": p95, "p1_p99": p1_p99}
 
 
-def normalize(image: np.ndarray, rule: str) -> tuple[np.ndarray, Scaling]:
-    """Normalise a micrograph.
+def normalize(image: np.ndarray, rule: str) -> Scaling:
+    """Normalise a micrograph in place: a second copy would double what a worker needs.
 
     Args:
-        image: Finite float32 intensities, shape (h, w).
+        image: Finite float32 intensities, shape (h, w), C order; comes back in [0, 1].
         rule: A name of `RULES`.
 
     Returns:
-        The image in [0, 1], float32, and the scaling that made it (before clipping).
+        The scaling that was applied (before clipping).
 
     Raises:
         InputError: If the image is constant, or the rule leaves hardly any contrast or cannot be computed.
@@ -79,16 +130,19 @@ def normalize(image: np.ndarray, rule: str) -> tuple[np.ndarray, Scaling]:
     if image.min() == image.max():
         raise InputError(f"all pixels are {image.flat[0]:g}: remove this micrograph")
     scaling = RULES[rule](image)
-    normalized = image - np.float32(scaling.offset)
-    normalized /= np.float32(scaling.scale)
-    np.clip(normalized, 0, 1, out=normalized)
-    _, spread = moments(normalized)
+    mean_before, spread_before = moments(image)
+    apply(image, scaling)
+    _, spread = moments(image)
     if spread < MINIMUM_SPREAD:
-        mean_before, spread_before = moments(image)
         advice = "use `normalization: p1_p99`" if rule == "p95" else "remove this micrograph"
         raise InputError(
             f"normalization {rule} leaves hardly any contrast: standard deviation {spread:.4f}, at least "
             f"{MINIMUM_SPREAD} expected (before: mean {mean_before:.4g}, standard deviation {spread_before:.4g}): "
             f"{advice}"
         )
-    return normalized, scaling
+    return scaling
+
+
+def apply(image: np.ndarray, scaling: Scaling) -> None:
+    """Scale and clip a float32 image of shape (h, w), C order, in place."""
+    _scale(image.reshape(-1), np.float32(scaling.offset), np.float32(scaling.scale))

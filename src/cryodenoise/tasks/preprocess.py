@@ -3,18 +3,32 @@
 import hashlib
 from pathlib import Path
 
-from cryodenoise import environment
-from cryodenoise.claims import MARKER_NAME, claim
-from cryodenoise.config.documents import SAMPLE_DTYPE, DatasetRecord, DownloadRecord, MadeFrom
+from cryodenoise import environment, ranks
+from cryodenoise.claims import MARKER_NAME, claim, join
+from cryodenoise.config.documents import DatasetRecord, DownloadRecord, MadeFrom
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.console import Console
-from cryodenoise.dataset.layout import DOCUMENT_NAME, identity, ranges_of_splits, samples_in_files
+from cryodenoise.dataset.layout import (
+    DOCUMENT_NAME,
+    SAMPLE_DTYPES,
+    identity,
+    ranges_of_splits,
+    samples_in_files,
+)
 from cryodenoise.dataset.reader import open_dataset
-from cryodenoise.dataset.writer import commit_files, drop_journal, preallocate
+from cryodenoise.dataset.writer import (
+    commit_files,
+    drop_journals,
+    is_allocated,
+    lengths,
+    mend_journal,
+    preallocate,
+)
 from cryodenoise.errors import UserError, require_known
 from cryodenoise.files import require_directory
-from cryodenoise.preprocessing.plan import RawMicrograph, find_micrographs, make_plan
-from cryodenoise.preprocessing.run import write_micrographs
+from cryodenoise.preprocessing.images import Candidate, find_candidates
+from cryodenoise.preprocessing.plan import make_plan
+from cryodenoise.preprocessing.run import sort_out, write_micrographs
 from cryodenoise.signal.noise import MODELS
 from cryodenoise.signal.normalize import RULES
 from cryodenoise.tasks import download
@@ -23,39 +37,53 @@ _FINGERPRINT_BYTES = 1 << 16
 
 
 def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Console) -> None:
-    """Turn the micrographs of raw_dir into a dataset in data_dir."""
+    """Turn the micrographs of raw_dir into a dataset in data_dir, alone or with the other processes of a launcher."""
     parameters = PreprocessParameters.load(parameters_file)
     require_known(f"{parameters_file}: noise.model", parameters.noise.model, MODELS)
     require_known(f"{parameters_file}: normalization", parameters.normalization, RULES)
+    rank = ranks.of_environment()
     record = _download_record(raw_dir)
-    micrographs = find_micrographs(raw_dir, record)
-    plan = make_plan(micrographs, parameters)
+    candidates = find_candidates(raw_dir, record, parameters)
     made_from = MadeFrom(
         parameters=parameters.determining(),
-        inputs={"micrographs": {raw.path.name: _fingerprint(raw) for raw in micrographs}},
+        inputs={"micrographs": {name: _fingerprint(path) for name, path in _files(candidates).items()}},
     )
-    with claim(data_dir, DOCUMENT_NAME, "preprocess", made_from.model_dump()) as work:
+    take = claim if rank.first else join
+    with take(data_dir, DOCUMENT_NAME, "preprocess", made_from.model_dump()) as work:
         if work.finished:
             open_dataset(data_dir)
-            drop_journal(data_dir)
+            if rank.first:
+                drop_journals(data_dir)
             console.say(f"{data_dir} already holds this dataset: nothing to do")
             return
-        sample_shape = (parameters.patches.size_px, parameters.patches.size_px)
-        preallocate(data_dir, samples_in_files(plan.segments), sample_shape)
-        written = write_micrographs(plan, micrographs, parameters, data_dir, console)
+        mend_journal(data_dir, rank.rank)
+        micrographs, skipped = sort_out(candidates, parameters, data_dir, rank, console)
+        plan = make_plan(micrographs, parameters)
+        sample_shape, dtype = (parameters.patches.size_px, parameters.patches.size_px), SAMPLE_DTYPES[parameters.dtype]
+        files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype)
+        if rank.first:
+            preallocate(data_dir, files)
+        else:
+            ranks.wait_until(lambda: is_allocated(files), lambda: None, f"process 0 to make the files of {data_dir}")
+        written = write_micrographs(plan, parameters, data_dir, rank, console)
+        if written is None:
+            console.say(f"{data_dir}: process {rank.rank} of {rank.world} has done its share")
+            return
         segments = {(segment.split, segment.micrograph): segment for entry in written for segment in entry.segments}
         ordered = [segments[planned.split, planned.micrograph] for planned in plan.segments]
+        images = [entry.micrograph for entry in written]
         dataset = DatasetRecord(
             format=DatasetRecord.FORMAT,
             format_version=DatasetRecord.VERSION,
-            identity=identity(sample_shape, [entry.micrograph for entry in written], ordered),
-            dtype=SAMPLE_DTYPE,
+            identity=identity(dtype, sample_shape, images, ordered),
+            dtype=dtype,
             sample_shape=sample_shape,
             stride_px=parameters.patches.stride_px,
             held_out=plan.held_out,
             splits=ranges_of_splits(plan.segments),
-            files=commit_files(data_dir),
-            micrographs=[entry.micrograph for entry in written],
+            files=commit_files(data_dir, ordered),
+            micrographs=images,
+            skipped=skipped,
             segments=ordered,
             made_from=made_from,
             machine=parameters.of_the_machine(),
@@ -63,10 +91,12 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
             environment=environment.describe(),
         )
         work.finish(dataset.dumps())
-        drop_journal(data_dir)
+        drop_journals(data_dir)
     counts = ", ".join(f"{place.samples} {split}" for split, place in dataset.splits.items())
     size_bytes = sum(file.size_bytes for file in dataset.files)
     console.say(f"{data_dir}: patches: {counts}; {size_bytes / 1e6:.1f} MB; identity {dataset.identity[:16]}")
+    if dataset.skipped:
+        console.say(f"{len(dataset.skipped)} of {len(candidates)} micrographs were left out")
     if dataset.held_out == "regions":
         console.say("fewer than three micrographs: regions of each are held out instead of whole micrographs")
 
@@ -79,11 +109,23 @@ def _download_record(raw_dir: Path) -> DownloadRecord | None:
     return DownloadRecord.load_document(path) if path.exists() else None
 
 
-def _fingerprint(raw: RawMicrograph) -> str:
+def _files(candidates: list[Candidate]) -> dict[str, Path]:
+    """All files that the dataset is made from, by their places in raw/."""
+    files = {}
+    for candidate in candidates:
+        files[candidate.name] = candidate.path
+        if candidate.clean_path:
+            files[candidate.clean_name] = candidate.clean_path
+        if candidate.gain_path:
+            files[candidate.gain_path.name] = candidate.gain_path
+    return files
+
+
+def _fingerprint(path: Path) -> str:
     """Length, beginning and end of a file: tells other micrographs apart without reading them whole."""
-    size_bytes = raw.path.stat().st_size
+    size_bytes = path.stat().st_size
     digest = hashlib.sha256(f"{size_bytes}\n".encode())
-    with raw.path.open("rb") as stream:
+    with path.open("rb") as stream:
         digest.update(stream.read(_FINGERPRINT_BYTES))
         stream.seek(max(size_bytes - _FINGERPRINT_BYTES, 0))
         digest.update(stream.read())

@@ -54,6 +54,7 @@ def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Pa
             gain_over_input_db=gain_db(evaluation.denoised, evaluation.noisy_input),
             gain_over_scalar_wiener_db=gain_db(evaluation.denoised, evaluation.scalar_wiener),
             remarks=remarks(evaluation, dataset, training.made_from.inputs["dataset"]),
+            skipped=dataset.skipped,
             inference_patches_per_s=evaluation.samples / evaluation.inference_s,
             elapsed_s=evaluation.elapsed_s,
             peak_host_memory_bytes=devices.peak_host_memory_bytes(),
