@@ -5,8 +5,11 @@ The binaries grow under their partial names; a journal says which micrographs ar
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
-from io import FileIO
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from mmap import mmap
 from pathlib import Path
 from typing import Self
 
@@ -82,6 +85,9 @@ def _length(path: Path) -> int | None:
 class SegmentWriter:
     """Writes one segment, inputs and targets, into the partial files, down to the disk.
 
+    A thread hashes and writes while the next sample is made. Large samples go past the system's cache, where the file
+    system lets them: to fill it can take longer than to make them (benchmarks/RESULTS.md).
+
     Attributes:
         sha256: Digests of what was written, once the block of the `with` statement is left.
     """
@@ -90,59 +96,91 @@ class SegmentWriter:
         self, data_dir: Path, stem: Stem, first_sample: int, sample_shape: tuple[int, int], dtype: SampleDtype
     ) -> None:
         self.sha256: dict[Role, str] = {}
-        self._parts = {
-            role: _Part(
-                partial(data_dir / binary_name(stem, role)).open("r+b", buffering=0),
-                partial(data_dir / checksums_name(stem, role)),
-                np.empty(sample_shape, dtype),
-            )
-            for role in ROLES
-        }
-        self._first = first_sample
-        for part in self._parts.values():
-            part.stream.seek(first_sample * part.buffer.nbytes)
+        length = sample_bytes(sample_shape, dtype)
+        self._parts = {role: _Part(data_dir, stem, role, first_sample, length) for role in ROLES}
+        self._free = [
+            {role: np.frombuffer(mmap(-1, length), dtype).reshape(sample_shape) for role in ROLES}
+            for _ in range(_SLOTS)
+        ]
+        self._pending: deque[Future[_Slot]] = deque()
+        self._thread = ThreadPoolExecutor(1, "writer")
 
     def __enter__(self) -> Self:
         return self
 
     def write(self, noisy: np.ndarray, clean: np.ndarray) -> None:
         """Add one sample: input and target, float32 of the sample's shape, rounded to the stored type."""
+        slot = self._free.pop() if self._free else self._pending.popleft().result()
         for role, image in zip(ROLES, (noisy, clean), strict=True):
-            part = self._parts[role]
-            np.copyto(part.buffer, image, casting="same_kind")
-            view = part.buffer.data.cast("B")
-            while view:  # the system takes less at a time than it is given where a disk is full, then says so
-                view = view[part.stream.write(view) :]
-            part.digest.update(part.buffer.data)
-            part.checksums.append(checksum(part.buffer))
+            np.copyto(slot[role], image, casting="same_kind")
+        self._pending.append(self._thread.submit(self._store, slot))
+
+    def _store(self, slot: "_Slot") -> "_Slot":
+        for role, part in self._parts.items():
+            part.store(slot[role])
+        return slot
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for role, part in self._parts.items():
-            with part.stream:
-                if kind is None:
-                    os.fdatasync(part.stream.fileno())
+        try:
             if kind is None:
-                _write_at(part.checksums_path, self._first * _CHECKSUM_BYTES, np.array(part.checksums, CHECKSUM_DTYPE))
-                self.sha256[role] = part.digest.hexdigest()
+                for stored in self._pending:
+                    stored.result()
+                self.sha256 = {role: part.flush() for role, part in self._parts.items()}
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+            for part in self._parts.values():
+                part.close()
+
+
+_SLOTS = 3
+_Slot = dict[Role, np.ndarray]
+_DIRECT_FROM_BYTES = 1 << 20
+_DIRECT_UNIT_BYTES = 4096  # what lengths, places and addresses must be multiples of
 
 
 class _Part:
     """One role's half of a segment under work."""
 
-    def __init__(self, stream: FileIO, checksums_path: Path, buffer: np.ndarray) -> None:
-        self.stream = stream
-        self.checksums_path = checksums_path
-        self.buffer = buffer
-        self.digest = hashlib.sha256()
-        self.checksums: list[int] = []
+    def __init__(self, data_dir: Path, stem: Stem, role: Role, first_sample: int, length: int) -> None:
+        binary = partial(data_dir / binary_name(stem, role))
+        self._descriptor = _open_direct(binary, length)
+        self._at = first_sample * length
+        self._checksums_path = partial(data_dir / checksums_name(stem, role))
+        self._checksums_at = first_sample * _CHECKSUM_BYTES
+        self._digest = hashlib.sha256()
+        self._checksums: list[int] = []
+
+    def store(self, sample: np.ndarray) -> None:
+        """Write the next sample and take it into the digests."""
+        view = sample.data.cast("B")
+        while view:
+            written = os.pwrite(self._descriptor, view, self._at)
+            self._at += written
+            view = view[written:]
+        self._digest.update(sample.data)
+        self._checksums.append(checksum(sample))
+
+    def flush(self) -> str:
+        """Bring everything down to the disk; the SHA-256 of the samples."""
+        os.fdatasync(self._descriptor)
+        with self._checksums_path.open("r+b") as stream:
+            stream.seek(self._checksums_at)
+            stream.write(np.array(self._checksums, CHECKSUM_DTYPE).data)
+            stream.flush()
+            os.fdatasync(stream.fileno())
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
 
 
-def _write_at(path: Path, position: int, values: np.ndarray) -> None:
-    with path.open("r+b") as stream:
-        stream.seek(position)
-        stream.write(values.data)
-        stream.flush()
-        os.fdatasync(stream.fileno())
+def _open_direct(path: Path, sample_length: int) -> int:
+    """Open a binary for writing past the system's cache, where sample and file system allow it."""
+    if sample_length >= _DIRECT_FROM_BYTES and sample_length % _DIRECT_UNIT_BYTES == 0:
+        with suppress(OSError):  # tmpfs, for one, refuses
+            return os.open(path, os.O_WRONLY | os.O_DIRECT)
+    return os.open(path, os.O_WRONLY)
 
 
 def read_journals(data_dir: Path) -> list[bytes]:

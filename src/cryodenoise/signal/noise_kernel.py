@@ -125,7 +125,7 @@ def _random_words(first: int, count: int, key: np.ndarray, words: np.ndarray) ->
 
 
 @njit(cache=True, nogil=True)
-def _scaled(bits: int, factor: int, fraction_bits: int) -> int:
+def _scaled(bits: np.uint32, factor: int, fraction_bits: int) -> np.int64:
     """A float32 in [0, 1], given by its bits, times factor · 2^fraction_bits, rounded half up; factor below 2⁹."""
     exponent = int64(bits >> uint32(23))
     mantissa = int64(bits & uint32(0x7FFFFF)) | (0x800000 if exponent else 0)
@@ -177,7 +177,7 @@ def _add_readout(
 
 
 @njit(cache=True, nogil=True)
-def _between(quantiles: np.ndarray, word: int, shift: int) -> int:
+def _between(quantiles: np.ndarray, word: np.uint32, shift: int) -> np.int64:
     """Linear interpolation between the quantiles at the edges of a word's cell, rounded half up."""
     cell, rest = uint64(word >> uint32(shift)), int64(word) & ((1 << shift) - 1)
     low, high = quantiles[cell], quantiles[cell + uint64(1)]
