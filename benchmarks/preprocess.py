@@ -1,7 +1,7 @@
 """Preprocessing against a straightforward numpy restatement of the reference: python benchmarks/preprocess.py.
 
-Makes full-size micrographs (7420 × 7676), preprocesses them both ways in processes of their own, and times the writing of
-as many bytes alone. Wants some 15 GB of disk at --directory and takes some two minutes on two cores.
+Makes full-size micrographs (7420 × 7676), preprocesses them both ways in processes of their own, and times the
+writing of as many bytes alone. Wants some 15 GB of disk at --directory and takes some two minutes on two cores.
 """
 
 import argparse
@@ -148,7 +148,9 @@ def main() -> None:
         for path in plain_dir.iterdir():
             path.unlink()
         alone_s = write_alone(directory, size_bytes)
-    print(f"{processor_name()}, {available_cores()} cores; {options.micrographs} micrographs, {size_bytes / 1e9:.2f} GB")
+    print(
+        f"{processor_name()}, {available_cores()} cores; {options.micrographs} micrographs, {size_bytes / 1e9:.2f} GB"
+    )
     for label, run in (("numpy restatement, one process", plain), (f"cryodenoise preprocess, {options.dtype}", ours)):
         rate = options.micrographs * PATCHES / run.elapsed_s
         print(

@@ -86,10 +86,10 @@ def test_mrc_whose_header_does_not_fit_the_file(
     refuse(own, "preprocess", str(path), *words)
 
 
-def test_mrc_stack(own: Workspace, refuse: Refusal, write_mrc: WriteMrc) -> None:
-    path = write_mrc(own / "raw/a.mrc", noisy(height_px=192))
-    path.write_bytes(with_header_value(8, 2)(with_header_value(4, 96)(path.read_bytes())))
-    refuse(own, "preprocess", str(path), "stack of 2 images", "sum the frames")
+def test_stack_of_particles(own: Workspace, refuse: Refusal) -> None:
+    path = own / "raw/a.mrc"
+    path.write_bytes(struct.pack("<4i", 32, 32, 10_001, 0).ljust(1024, b"\0") + bytes(10_001 * 32 * 32))
+    refuse(own, "preprocess", str(path), "10001 images", "no movie", "move it out of the folder")
 
 
 @pytest.mark.parametrize(

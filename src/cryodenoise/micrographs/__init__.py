@@ -1,20 +1,68 @@
-"""Reading and writing micrographs."""
+"""Reading and writing micrographs: MRC files, also compressed, and TIFF files; stacks and movies are summed."""
 
 from pathlib import Path
 
-from cryodenoise.micrographs.mrc import pixel_digest, read, read_header
+import numpy as np
 
-SUFFIXES = (".mrc",)
+from cryodenoise.errors import UserError
+from cryodenoise.micrographs import mrc, tiff
+from cryodenoise.micrographs.image import Header, apply_gain, pixel_digest
+
+__all__ = ["SUFFIXES", "Header", "apply_gain", "is_micrograph", "pixel_digest", "read", "read_header", "stem"]
+
+_READERS = dict.fromkeys(mrc.SUFFIXES, (mrc.read_header, mrc.read)) | dict.fromkeys(
+    tiff.SUFFIXES, (tiff.read_header, tiff.read)
+)
+SUFFIXES = tuple(_READERS)
+"""How the names of files end that can be read, in any case; `.map` and `.rec` are left out, as they are volumes."""
 
 
 def is_micrograph(path: Path) -> bool:
-    """By suffix."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether the file's name ends as one of a micrograph does."""
+    return _suffix(path) is not None
 
 
 def stem(path: Path) -> str:
-    """Name without suffix."""
-    return path.stem
+    """The file's name without its suffix, `.mrc.gz` being one suffix: what two files of a pair have in common."""
+    return path.name[: -len(_suffix(path) or path.suffix) or None]
 
 
-__all__ = ["SUFFIXES", "is_micrograph", "pixel_digest", "read", "read_header", "stem"]
+def read_header(path: Path) -> Header:
+    """Read and check what a file says of its image; no pixel is read.
+
+    Raises:
+        UserError: If the file is none that can be read, is damaged, or claims more than its length can hold.
+    """
+    return _READERS[_known_suffix(path)][0](path)
+
+
+def read(path: Path) -> np.ndarray:
+    """The image, or the sum of the frames, of a file; docs/FORMATS.md specifies it to the bit.
+
+    Args:
+        path: The file.
+
+    Returns:
+        float32, shape (h, w), C order.
+
+    Raises:
+        UserError: As `read_header`.
+        InputError: If the pixels end early, cannot be decoded, or one of the result is NaN or infinite.
+    """
+    return _READERS[_known_suffix(path)][1](path)
+
+
+def _suffix(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix) and name != suffix), None)
+
+
+def _known_suffix(path: Path) -> str:
+    suffix = _suffix(path)
+    if suffix is None:
+        eer = path.suffix.lower() == ".eer"
+        remedy = (
+            "sum it to an MRC or TIFF file first" if eer else "convert it to MRC or TIFF, or rename it if it is one"
+        )
+        raise UserError(f"{path}: its name ends in none of {', '.join(SUFFIXES)}: {remedy}")
+    return suffix

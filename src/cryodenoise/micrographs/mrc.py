@@ -1,97 +1,123 @@
-"""MRC files with one image: https://www.ccpem.ac.uk/mrc_format/mrc2014.php, and the older headers still around.
+"""MRC files: https://www.ccpem.ac.uk/mrc_format/mrc2014.php, and the older headers still around.
 
-`mrcfile` reads and writes; the header is held against the file's length first, since a forged or truncated file would
-otherwise be read in part or fill the memory.
+The header is held against the file's length before anything else, since a forged or truncated file would otherwise be
+read in part or fill the memory. `mrcfile` writes; it reads a file as a whole, which a movie is too long for.
 """
 
-import hashlib
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import mrcfile
 import numpy as np
 
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.files import commit, partial
+from cryodenoise.micrographs.image import BLOCK_PIXELS, REMEDY, Block, Header, require_frames, summed
+from cryodenoise.micrographs.streams import MOST_EXPANSION, is_compressed, opened
 
 SUFFIX = ".mrc"
+SUFFIXES = (".mrc", ".mrcs", ".mrc.gz", ".mrcs.gz", ".mrc.bz2", ".mrcs.bz2")
 HEADER_BYTES = 1024
 LABEL = b"cryodenoise"
 _IMOD_STAMP = 1146047817  # https://bio3d.colorado.edu/imod/doc/mrc_format.txt
-_PIXEL_BYTES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}
-_REMEDY = "fetch or export it again, or move it out of the folder"
+_PIXELS = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
+_UNREAD = {3: " (complex numbers)", 4: " (complex numbers)", 16: " (colours)", 101: " (packed 4-bit numbers)"}
 
 
 @dataclass(frozen=True)
-class MrcHeader:
-    """What the header of a sound one-image MRC file says."""
-
-    height_px: int
-    width_px: int
-    pixel_size_angstrom: float | None
-    """None where the header has no cell."""
-    unsigned_bytes: bool = False
-    """Whether mode 0 means 0 to 255, as in older files of IMOD, instead of -128 to 127."""
+class _Layout:
+    header: Header
+    pixel_type: np.dtype
+    """With its byte order."""
+    offset_bytes: int
 
 
-def read_header(path: Path) -> MrcHeader:
-    """Read and check the header of an MRC file with one image.
+def read_header(path: Path) -> Header:
+    """Read and check the header of an MRC file; of a compressed one, no more is decompressed.
 
     Raises:
-        UserError: If the file is no MRC file, is not as long as its header says, holds other than real numbers or
-            more than one image.
+        UserError: If the file is no MRC file, is not as long as its header says, or holds other than real numbers.
     """
-    size_bytes = path.stat().st_size
-    with path.open("rb") as stream:
-        raw = stream.read(HEADER_BYTES)
-    if len(raw) < HEADER_BYTES:
-        raise UserError(f"{path}: {size_bytes} bytes, shorter than the {HEADER_BYTES} of an MRC header: {_REMEDY}")
-    for order in ("<", ">"):  # the machine stamp is missing or wrong in many old files; the mode is not
-        nx, ny, nz, mode = struct.unpack(order + "4i", raw[:16])
-        if mode in range(128) and min(nx, ny, nz) >= 1:
-            break
-    else:
-        raise UserError(f"{path}: no MRC file, its first numbers make no header: {_REMEDY}")
-    if mode not in _PIXEL_BYTES:
-        raise UserError(f"{path}: MRC mode {mode}, expected one of {', '.join(map(str, _PIXEL_BYTES))}: convert it")
-    (mx,) = struct.unpack(order + "i", raw[28:32])
-    (cell_x,) = struct.unpack(order + "f", raw[40:44])
-    (extended_bytes,) = struct.unpack(order + "i", raw[92:96])
-    expected = HEADER_BYTES + extended_bytes + nx * ny * nz * _PIXEL_BYTES[mode]
-    if extended_bytes < 0 or size_bytes != expected:
-        raise UserError(
-            f"{path}: {size_bytes} bytes, its header asks for {expected}: it is truncated or damaged: {_REMEDY}"
-        )
-    if nz != 1:
-        raise UserError(f"{path}: a stack of {nz} images, expected one: sum the frames of a movie first")
-    pixel_size = cell_x / mx if mx > 0 and np.isfinite(cell_x) and cell_x > 0 else None
-    imod_stamp, imod_flags = struct.unpack(order + "2i", raw[152:160])
-    return MrcHeader(ny, nx, pixel_size, mode == 0 and imod_stamp == _IMOD_STAMP and not imod_flags & 1)
+    with opened(path) as stream:
+        return _layout(path, stream).header
 
 
 def read(path: Path) -> np.ndarray:
-    """The pixels of an MRC file with one image, float32, shape (h, w).
+    """The image, or the sum of the frames, of an MRC file; see `micrographs.read`."""
+    with opened(path) as stream:
+        layout = _layout(path, stream)
+        return summed(path, layout.header, _blocks(path, stream, layout))
 
-    Raises:
-        UserError: As `read_header`.
-        InputError: If a pixel is NaN or infinite.
-    """
-    header = read_header(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old headers have no map stamp; what matters was checked above
-        with mrcfile.open(path, permissive=True) as mrc:
-            pixels = np.asarray(mrc.data).reshape(header.height_px, header.width_px)
-    image = (pixels.view(np.uint8) if header.unsigned_bytes else pixels).astype(np.float32)
-    finite = np.isfinite(image)
-    if not finite.all():
-        y, x = np.argwhere(~finite)[0]
-        raise InputError(
-            f"{path}: {finite.size - np.count_nonzero(finite)} of {finite.size} pixels are NaN or infinite, the first "
-            f"in row {y}, column {x}: replace them or move the file out of the folder"
+
+def _layout(path: Path, stream: BinaryIO) -> _Layout:
+    raw = stream.read(HEADER_BYTES)
+    if len(raw) < HEADER_BYTES:
+        raise UserError(f"{path}: {len(raw)} bytes, shorter than the {HEADER_BYTES} of an MRC header: {REMEDY}")
+    order, width, height, frames, mode = _first_numbers(path, raw)
+    if mode not in _PIXELS:
+        expected = ", ".join(map(str, _PIXELS))
+        raise UserError(f"{path}: MRC mode {mode}{_UNREAD.get(mode, '')}, expected one of {expected}: convert it")
+    pixel_type = np.dtype(order + _PIXELS[mode])
+    imod_stamp, imod_flags = struct.unpack(order + "2i", raw[152:160])
+    if mode == 0 and imod_stamp == _IMOD_STAMP and not imod_flags & 1:
+        pixel_type = np.dtype("u1")
+    (mx,) = struct.unpack(order + "i", raw[28:32])
+    (cell_x,) = struct.unpack(order + "f", raw[40:44])
+    pixel_size = cell_x / mx if mx > 0 and np.isfinite(cell_x) and cell_x > 0 else None
+    (extended_bytes,) = struct.unpack(order + "i", raw[92:96])
+    offset = HEADER_BYTES + extended_bytes
+    expected_bytes = offset + width * height * frames * pixel_type.itemsize
+    size_bytes = path.stat().st_size
+    if is_compressed(path):
+        fits = expected_bytes <= size_bytes * MOST_EXPANSION[path.suffix.lower()]
+    else:
+        fits = expected_bytes == size_bytes
+    if extended_bytes < 0 or not fits:
+        raise UserError(
+            f"{path}: {size_bytes} bytes, its header asks for {expected_bytes}: it is truncated or damaged: {REMEDY}"
         )
-    return image
+    require_frames(path, frames)
+    return _Layout(Header(height, width, pixel_size, frames), pixel_type, offset)
+
+
+def _first_numbers(path: Path, raw: bytes) -> tuple[str, int, int, int, int]:
+    """Byte order, width, height, number of images and mode.
+
+    The machine stamp is missing or wrong in many files. In the wrong order a mode is none, but for 0; and there the
+    sizes come out as huge numbers, as one of the three is always small.
+    """
+    readings = []
+    for order in ("<", ">"):
+        nx, ny, nz, mode = struct.unpack(order + "4i", raw[:16])
+        if mode in range(128) and min(nx, ny, nz) >= 1:
+            readings.append((nx * ny * nz, (order, nx, ny, nz, mode)))
+    if not readings:
+        raise UserError(f"{path}: no MRC file, its first numbers make no header: {REMEDY}")
+    return min(readings)[1]
+
+
+def _blocks(path: Path, stream: BinaryIO, layout: _Layout) -> Iterator[Block]:
+    """All pixels, whole rows at a time unless they are very long."""
+    height, width = layout.header.height_px, layout.header.width_px
+    rows = max(1, BLOCK_PIXELS // width)
+    stream.seek(layout.offset_bytes)
+    for frame in range(layout.header.frames):
+        for top in range(0, height, rows):
+            for left in range(0, width, BLOCK_PIXELS):
+                shape = min(rows, height - top), min(BLOCK_PIXELS, width - left)
+                raw = stream.read(shape[0] * shape[1] * layout.pixel_type.itemsize)
+                if len(raw) < shape[0] * shape[1] * layout.pixel_type.itemsize:
+                    raise InputError(
+                        f"{path}: ends in row {top} of frame {frame + 1} of {layout.header.frames}: it is truncated or "
+                        f"damaged: {REMEDY}"
+                    )
+                yield Block(frame, top, left, np.frombuffer(raw, layout.pixel_type).reshape(shape))
+    if stream.read(1):  # reading on also lets a compressed file's checksum be verified
+        raise InputError(f"{path}: longer than its header says: it is damaged: {REMEDY}")
 
 
 def write(path: Path, image: np.ndarray, pixel_size_angstrom: float) -> None:
@@ -105,11 +131,3 @@ def write(path: Path, image: np.ndarray, pixel_size_angstrom: float) -> None:
         mrc.voxel_size = pixel_size_angstrom
         mrc.header.label[0] = LABEL
     commit(path)
-
-
-def pixel_digest(image: np.ndarray) -> str:
-    """SHA-256 of a line `cryodenoise pixels 1 HEIGHT WIDTH` and the pixels as little-endian float32, row by row."""
-    height, width = image.shape
-    digest = hashlib.sha256(f"cryodenoise pixels 1 {height} {width}\n".encode())
-    digest.update(np.ascontiguousarray(image, dtype="<f4").data)
-    return digest.hexdigest()

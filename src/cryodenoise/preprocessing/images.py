@@ -201,7 +201,7 @@ def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Image
             f"{candidate.path}: its pixels are not those that download.json names: {DownloadRecord.remedy()}"
         )
     if parameters.gain and candidate.gain_path:
-        image *= _gain(candidate.gain_path, parameters.gain, image.shape)
+        micrographs.apply_gain(candidate.path, image, _gain(candidate.gain_path, parameters.gain))
     try:
         scaling = normalize(image, parameters.normalization)
     except InputError as error:
@@ -214,14 +214,12 @@ def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Image
     return Images(image, clean, scaling, digest, source)
 
 
-def _gain(path: Path, parameters: GainParameters, shape: tuple[int, ...]) -> np.ndarray:
+def _gain(path: Path, parameters: GainParameters) -> np.ndarray:
     """The gain reference, turned as the run file says."""
+    frames = micrographs.read_header(path).frames
+    if frames != 1:
+        raise UserError(f"{path}: {frames} images, expected one gain reference: give another file as gain.file")
     gain = np.rot90(micrographs.read(path), parameters.quarter_turns)
     if parameters.flip != "none":
         gain = np.flip(gain, 0 if parameters.flip == "rows" else 1)
-    if gain.shape != shape:
-        raise UserError(
-            f"{path}: a gain reference of {gain.shape[0]} × {gain.shape[1]} pixels for micrographs of {shape[0]} × "
-            f"{shape[1]}: give the right one, or turn it by gain.quarter_turns"
-        )
     return gain

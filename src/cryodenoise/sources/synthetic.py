@@ -13,7 +13,7 @@ from cryodenoise.config.documents import RawFile
 from cryodenoise.config.run_files import DownloadParameters, SyntheticParameters
 from cryodenoise.console import Console
 from cryodenoise.files import require_space, sha256_of
-from cryodenoise.micrographs import mrc
+from cryodenoise.micrographs import mrc, pixel_digest
 
 _EDGE_FRACTION = 0.1
 """Width of a disc's logistic edge, of its radius."""
@@ -63,7 +63,7 @@ def fetch(parameters: DownloadParameters, raw_dir: Path, console: Console) -> li
                     name=path.name,
                     size_bytes=file_bytes,
                     sha256=sha256_of(path),
-                    pixel_digest=mrc.pixel_digest(image),
+                    pixel_digest=pixel_digest(image),
                 )
             )
             advance(1)

@@ -1,3 +1,6 @@
+import errno
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from cryodenoise.dataset.stream import stream
 from cryodenoise.errors import UserError
 
 SHAPE = (16, 24)
-SAMPLES = {"train": 7, "test": 3}
+SAMPLES: dict[layout.Stem, int] = {"train": 7, "test": 3}
 SEGMENTS = [
     Segment(micrograph=0, split="train", file="train", first_sample=0, rows=(0, 5), columns=(0, 1), sha256={}),
     Segment(micrograph=1, split="validation", file="train", first_sample=5, rows=(0, 1), columns=(0, 2), sha256={}),
@@ -32,21 +35,25 @@ def images() -> dict[tuple[str, str], np.ndarray]:
 @pytest.fixture
 def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
     """A dataset whose samples were written back to front."""
-    writer.preallocate(tmp_path, {"train": 7, "test": 3}, SHAPE)
-    for (stem, role), samples in images.items():
-        for first in reversed(range(0, len(samples), 2)):
-            writer.write_segment(tmp_path, stem, role, first, samples[first : first + 2])  # type: ignore[arg-type]
+    writer.preallocate(tmp_path, writer.lengths(tmp_path, SAMPLES, SHAPE, "<f4"))
+    for stem, count in SAMPLES.items():
+        inputs, targets = images[stem, "input"], images[stem, "target"]
+        for first in reversed(range(0, count, 2)):
+            with writer.SegmentWriter(tmp_path, stem, first, SHAPE, "<f4") as segment:
+                for noisy, clean in zip(inputs[first : first + 2], targets[first : first + 2], strict=True):
+                    segment.write(noisy, clean)
     record = DatasetRecord(
         format=DatasetRecord.FORMAT,
         format_version=DatasetRecord.VERSION,
-        identity=layout.identity(SHAPE, [], SEGMENTS),
+        identity=layout.identity("<f4", SHAPE, [], SEGMENTS),
         dtype="<f4",
         sample_shape=SHAPE,
         stride_px=8,
         held_out="micrographs",
         splits=layout.ranges_of_splits(SEGMENTS),
-        files=writer.commit_files(tmp_path),
+        files=writer.commit_files(tmp_path, SEGMENTS),
         micrographs=[],
+        skipped=[],
         segments=SEGMENTS,
         made_from=MadeFrom(parameters={"patches": {"stride_px": 8}}),
         machine={},
@@ -116,16 +123,54 @@ def test_altered_checksums_are_refused_at_once(data_dir: Path) -> None:
 
 def test_committing_twice_changes_nothing(data_dir: Path) -> None:
     before = (data_dir / layout.DOCUMENT_NAME).read_text()
-    assert [file.model_dump() for file in writer.commit_files(data_dir)] == [
+    assert [file.model_dump() for file in writer.commit_files(data_dir, SEGMENTS)] == [
         file.model_dump() for file in DatasetRecord.load_document(data_dir / layout.DOCUMENT_NAME).files
     ]
     assert before == (data_dir / layout.DOCUMENT_NAME).read_text()
 
 
-def test_a_torn_line_of_the_journal_does_not_count(tmp_path: Path) -> None:
-    writer.append_journal(tmp_path, '{"index": 0}')
+def test_float16_samples_are_rounded_once_and_read_as_float32(tmp_path: Path) -> None:
+    writer.preallocate(tmp_path, writer.lengths(tmp_path, {"train": 1, "test": 1}, SHAPE, "<f2"))
+    noisy, clean = np.random.default_rng(1).random((2, *SHAPE), np.float32)
+    with writer.SegmentWriter(tmp_path, "train", 0, SHAPE, "<f2") as segment:
+        segment.write(noisy, clean)
+    stored = (tmp_path / "train_input.bin.partial").read_bytes()
+    assert stored == noisy.astype("<f2").tobytes()
+    assert segment.sha256["input"] == hashlib.sha256(stored).hexdigest()
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (600, 437)])
+def test_large_samples_reach_their_places(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """One of a length that can go past the system's cache, and one that cannot."""
+    writer.preallocate(tmp_path, writer.lengths(tmp_path, {"train": 5, "test": 1}, shape, "<f4"))
+    samples = np.random.default_rng(2).random((5, *shape), np.float32)
+    for first, last in ((2, 5), (0, 2)):
+        with writer.SegmentWriter(tmp_path, "train", first, shape, "<f4") as segment:
+            for sample in samples[first:last]:
+                segment.write(sample, 1 - sample)
+    assert (tmp_path / "train_input.bin.partial").read_bytes() == samples.tobytes()
+    assert (tmp_path / "train_target.bin.partial").read_bytes() == (1 - samples).tobytes()
+
+
+def test_a_segment_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    writer.preallocate(tmp_path, writer.lengths(tmp_path, {"train": 1, "test": 1}, SHAPE, "<f4"))
+    monkeypatch.setattr(os, "pwrite", full)
+    sample = np.zeros(SHAPE, np.float32)
+    with pytest.raises(OSError, match="No space"), writer.SegmentWriter(tmp_path, "train", 0, SHAPE, "<f4") as segment:
+        segment.write(sample, sample)
+
+
+def test_the_journals_of_all_processes_count_but_no_torn_line(tmp_path: Path) -> None:
+    writer.append_journal(tmp_path, 0, '{"number": 0}')
+    writer.append_journal(tmp_path, 1, '{"number": 1}')
     with (tmp_path / JOURNAL_NAME).open("ab") as journal:
-        journal.write(b'{"ind')
-    assert writer.read_journal(tmp_path) == [b'{"index": 0}']
-    writer.append_journal(tmp_path, '{"index": 1}')
-    assert writer.read_journal(tmp_path) == [b'{"index": 0}', b'{"index": 1}']
+        journal.write(b'{"num')
+    assert writer.read_journals(tmp_path) == [b'{"number": 1}', b'{"number": 0}']
+    writer.mend_journal(tmp_path, 0)
+    writer.append_journal(tmp_path, 0, '{"number": 2}')
+    assert writer.read_journals(tmp_path) == [b'{"number": 1}', b'{"number": 0}', b'{"number": 2}']
+    writer.drop_journals(tmp_path)
+    assert list(tmp_path.glob("*.jsonl")) == []

@@ -8,6 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 
+from cryodenoise import micrographs
 from cryodenoise.errors import UserError
 from cryodenoise.micrographs import mrc
 
@@ -89,7 +90,8 @@ def test_no_cell_means_no_pixel_size(path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "content", "message"),
     [
-        (12, struct.pack("<i", 4), "mode 4"),
+        (12, struct.pack("<i", 4), r"mode 4 \(complex numbers\), expected one of 0, 1, 2, 6, 12: convert"),
+        (12, struct.pack("<i", 101), r"mode 101 \(packed 4-bit numbers\)"),
         (12, struct.pack("<i", 77777), "no MRC file"),
         (0, struct.pack("<i", -5), "no MRC file"),
         (4, struct.pack("<i", 47), "truncated or damaged"),
@@ -113,16 +115,36 @@ def test_a_truncated_file_is_refused(path: Path) -> None:
         mrc.read_header(path)
 
 
-def test_a_stack_is_refused(tmp_path: Path) -> None:
-    with mrcfile.new(tmp_path / "a.mrc") as stream:
-        stream.set_data(np.zeros((3, 8, 8), np.float32))
-    with pytest.raises(UserError, match="stack of 3"):
-        mrc.read_header(tmp_path / "a.mrc")
+def test_the_old_header_of_empiar_10025_is_read(path: Path) -> None:
+    header = struct.pack("<10i", 36, 48, 1, 2, 0, 0, 0, 1, 1, 1) + struct.pack("<3f", 1, 1, 1)  # a grid of 1 × 1 × 1
+    path.write_bytes(header.ljust(1024, b"\0") + IMAGE.tobytes())
+    assert mrc.read_header(path) == micrographs.Header(48, 36, 1.0, 1)
+    assert np.array_equal(mrc.read(path), IMAGE)
+
+
+def test_frames_are_added_in_their_order_in_float32(tmp_path: Path) -> None:
+    frames = np.array([1e8, 3, -1e8, 7], np.float32)[:, None, None] * np.ones((4, 3, 5), np.float32)
+    with mrcfile.new(tmp_path / "a.mrcs") as stream:
+        stream.set_data(frames)
+    assert np.array_equal(mrc.read(tmp_path / "a.mrcs"), np.full((3, 5), 7))  # 1e8 + 3 is 1e8, in float32
+    assert mrc.read_header(tmp_path / "a.mrcs").frames == 4
+
+
+def test_a_stack_of_particles_is_no_movie(path: Path) -> None:
+    path.write_bytes(struct.pack("<4i", 2, 2, 10_001, 0).ljust(1024, b"\0") + bytes(4 * 10_001))
+    with pytest.raises(UserError, match="10001 images or more"):
+        mrc.read_header(path)
+
+
+def test_rows_longer_than_a_block_are_read(path: Path) -> None:
+    pixels = np.arange(3_000_000, dtype=np.int32).astype("<i2")
+    path.write_bytes(struct.pack("<4i", 1_500_000, 1, 2, 1).ljust(1024, b"\0") + pixels.tobytes())
+    assert np.array_equal(mrc.read(path), pixels.reshape(2, 1, -1).astype(np.float32).sum(axis=0))
 
 
 def test_the_pixel_digest_is_of_shape_and_pixels_alone(path: Path, write_mrc: Callable[..., Path]) -> None:
     text = b"cryodenoise pixels 1 48 36\n" + IMAGE.astype("<f4").tobytes()
-    assert mrc.pixel_digest(IMAGE) == hashlib.sha256(text).hexdigest()
+    assert micrographs.pixel_digest(IMAGE) == hashlib.sha256(text).hexdigest()
     other = write_mrc(path.parent / "b.mrc", IMAGE, pixel_size_angstrom=2.0)
-    assert mrc.pixel_digest(mrc.read(other)) == mrc.pixel_digest(mrc.read(path))
-    assert mrc.pixel_digest(IMAGE.reshape(36, 48)) != mrc.pixel_digest(IMAGE)
+    assert micrographs.pixel_digest(mrc.read(other)) == micrographs.pixel_digest(mrc.read(path))
+    assert micrographs.pixel_digest(IMAGE.reshape(36, 48)) != micrographs.pixel_digest(IMAGE)

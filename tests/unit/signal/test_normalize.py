@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cryodenoise.errors import UserError
-from cryodenoise.signal.normalize import MINIMUM_SPREAD, RULES, moments, normalize, percentile
+from cryodenoise.signal.normalize import MINIMUM_SPREAD, RULES, Scaling, apply, moments, normalize, percentile
 
 values = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -16,19 +16,35 @@ def test_percentile_is_numpys_in_float64_rounded_once(pixels: np.ndarray, percen
     assert percentile(pixels, percent) == np.float32(np.percentile(pixels.astype("f8"), percent))
 
 
+@given(values)
+def test_percentile_of_the_positive_is_that_of_the_positive_alone(pixels: np.ndarray) -> None:
+    assume((pixels > 0).any())
+    expected = np.float32(np.percentile(pixels[pixels > 0].astype("f8"), 95))
+    assert percentile(pixels, 95, positive=True) == expected
+
+
+def test_a_zero_is_positive_whatever_its_sign_was() -> None:
+    image = np.full((4, 4), -0.0, np.float32)
+    image[0] = [1, 2, 3, -1e-45]
+    apply(image, Scaling(0.0, 3.0))
+    assert not np.signbit(image).any()
+
+
 def test_p95_is_the_reference_rule_byte_for_byte() -> None:
     image = np.random.default_rng(1).normal(3, 5, (64, 48)).astype(np.float32)
     positive = image[image > 0].astype("f8")
     expected = np.clip(image / np.float32(np.percentile(positive, 95)), 0, 1).astype(np.float32)
-    normalized, scaling = normalize(image, "p95")
+    normalized = image.copy()
+    scaling = normalize(normalized, "p95")
     assert normalized.tobytes() == expected.tobytes()
     assert scaling.offset == 0
 
 
 def test_p1_p99_is_unmoved_by_offset_and_sign() -> None:
     image = np.random.default_rng(2).normal(0, 8, (64, 64)).astype(np.float32)
-    plain, _ = normalize(image, "p1_p99")
-    moved, _ = normalize(image + np.float32(4096), "p1_p99")
+    plain, moved = image.copy(), image + np.float32(4096)
+    for either in (plain, moved):
+        normalize(either, "p1_p99")
     assert np.abs(plain - moved).max() < 1e-4
     assert 0.009 < (plain == 0).mean() < 0.012
     assert 0.009 < (plain == 1).mean() < 0.012
@@ -37,9 +53,9 @@ def test_p1_p99_is_unmoved_by_offset_and_sign() -> None:
 def test_a_mean_large_against_the_spread_is_refused_with_a_rule_that_works() -> None:
     image = np.random.default_rng(3).normal(1000, 5, (64, 64)).astype(np.float32)
     with pytest.raises(UserError, match=r"hardly any contrast.*p1_p99"):
-        normalize(image, "p95")
-    normalized, _ = normalize(image, "p1_p99")
-    assert normalized.std() > MINIMUM_SPREAD
+        normalize(image.copy(), "p95")
+    normalize(image, "p1_p99")
+    assert image.std() > MINIMUM_SPREAD
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
