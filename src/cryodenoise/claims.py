@@ -67,6 +67,7 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
         UserError: If the directory cannot be written or its disk is full, another process works in it, or it holds
             something else than work made from the same.
     """
+    created = not directory.exists()
     make_directory(directory)
     made_from = json.loads(json.dumps(made_from))
     with _locked(directory, task):
@@ -90,6 +91,8 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
         except BaseException as error:
             if not finished:
                 _drop_what_is_of_no_use(directory, error)
+            if created and not any(directory.iterdir()):
+                directory.rmdir()
             if isinstance(error, OSError):
                 place = error.filename or directory
                 problem = error.strerror or error

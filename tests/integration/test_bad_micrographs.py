@@ -26,14 +26,14 @@ def test_file_in_the_place_of_raw_dir(empty: Workspace, refuse: Refusal) -> None
 
 def test_empty_raw_dir(empty: Workspace, refuse: Refusal) -> None:
     (empty / "raw").mkdir(parents=True)
-    refuse(empty, "preprocess", str(empty / "raw"), "no .mrc file", "empty", "cryodenoise download")
+    refuse(empty, "preprocess", str(empty / "raw"), "no micrograph", "empty", "cryodenoise download")
 
 
 def test_raw_dir_with_other_kinds_of_files(empty: Workspace, refuse: Refusal) -> None:
     (empty / "raw").mkdir(parents=True)
-    for name in ("a.tif", "b.eer", "c.mrcs"):
+    for name in ("a.jpg", "b.eer", "c.dm4"):
         (empty / "raw" / name).write_bytes(b"1")
-    refuse(empty, "preprocess", str(empty / "raw"), "no .mrc file", ".eer, .mrcs, .tif")
+    refuse(empty, "preprocess", str(empty / "raw"), "no micrograph", ".dm4, .eer, .jpg")
 
 
 def test_micrograph_that_is_a_link_to_nowhere(own: Workspace, refuse: Refusal) -> None:
