@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from cryodenoise import __version__
+from cryodenoise import __version__, ranks
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
 from cryodenoise.config.schema import Parameters
 from cryodenoise.console import Console
@@ -128,9 +128,13 @@ def _report(options: argparse.Namespace, words: list[str]) -> int:
     console = Console()
     try:
         log_dir = options.workspace / "logs" if options.command == "pipeline" else getattr(options, "log_dir", None)
+        rank = ranks.of_environment().rank if options.command == "preprocess" else 0
         if log_dir:
             make_directory(log_dir)
-            console = Console(log_path=log_dir / f"{options.command}.log")
+        if log_dir or rank:
+            # Of processes that share a task, the first speaks for all.
+            name = f"{options.command}.{rank}.log" if rank else f"{options.command}.log"
+            console = Console(io.StringIO() if rank else None, log_dir / name if log_dir else None)
             console.log(f"cryodenoise {__version__}: {' '.join(words)}")
         _run(options, console)
         return 0

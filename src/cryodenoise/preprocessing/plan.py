@@ -51,7 +51,7 @@ def make_plan(micrographs: list[RawMicrograph], parameters: PreprocessParameters
     """Give every sample its place.
 
     Raises:
-        UserError: If too little is there to hold anything out.
+        InputError: If too little is there to hold anything out.
     """
     size, stride = parameters.patches.size_px, parameters.patches.stride_px
     shapes = [micrograph.shape for micrograph in micrographs]

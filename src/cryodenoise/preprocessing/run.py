@@ -94,7 +94,7 @@ def sort_out(
     for left_out in skipped:
         console.say(f"left out: {left_out.name}: {left_out.reason}")
     if not usable:
-        raise UserError("on_bad_micrograph: not one micrograph can be used, see the reasons above: add others")
+        raise InputError("on_bad_micrograph: not one micrograph can be used, see the reasons above: add others")
     return usable, skipped
 
 

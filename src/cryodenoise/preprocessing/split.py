@@ -7,7 +7,7 @@ import numpy as np
 
 from cryodenoise.config.documents import SplitName
 from cryodenoise.config.run_files import SplitParameters
-from cryodenoise.errors import UserError
+from cryodenoise.errors import InputError
 
 
 def share(fraction: float, count: int) -> Fraction:
@@ -31,7 +31,7 @@ def split_micrographs(count: int, parameters: SplitParameters) -> list[tuple[int
     validation = math.ceil(share(parameters.validation_fraction, rest))
     train = rest - validation
     if train < 1:
-        raise UserError(
+        raise InputError(
             f"split: {test} of {count} micrographs for the test and {validation} for validation leave none to train "
             "on: lower test_fraction or validation_fraction, or add micrographs"
         )
@@ -52,14 +52,14 @@ def split_lines(
         parameters: Fractions.
 
     Raises:
-        UserError: If there are too few lines.
+        InputError: If there are too few lines.
     """
     gap = math.ceil(size_px / stride_px) - 1  # lines whose patches would reach into the next region
     test = max(1, math.floor(share(parameters.test_fraction, lines)))
     validation = max(1, math.ceil(share(parameters.validation_fraction, lines - test)))
     train = lines - test - validation - 2 * gap
     if train < 1:
-        raise UserError(
+        raise InputError(
             f"split: with fewer than three micrographs, regions of each are held out, and {lines} lines of "
             f"patches are too few: {test} for the test, {validation} for validation, {2 * gap} between the "
             "regions and one to train on are needed: add micrographs, or lower patches.size_px"
