@@ -12,7 +12,7 @@ import psutil
 
 from cryodenoise import __version__
 
-PACKAGES = ("torch", "numpy", "mrcfile", "safetensors", "pydantic")
+PACKAGES = ("torch", "numpy", "numba", "mrcfile", "safetensors", "pydantic")
 REVISION_VARIABLE = "CRYODENOISE_REVISION"
 _PACKAGE_DIR = Path(__file__).parent
 
@@ -62,22 +62,32 @@ def processor_name() -> str:
 
 
 @cache
-def describe() -> dict[str, object]:
-    """Versions, source and hardware as JSON values; imports torch to ask for the GPUs."""
-    import torch
+def describe(gpus: bool = True) -> dict[str, object]:
+    """Versions, source and hardware as JSON values.
 
-    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    Args:
+        gpus: Whether to tell of GPUs and CUDA; PyTorch knows them, and takes seconds to import.
+    """
     return {
         "cryodenoise": __version__,
         "source_revision": source_revision(),
         "source_digest": source_digest(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "cuda": torch.version.cuda,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "in_container": Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
         "processor": processor_name(),
         "cores": available_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": [{"name": gpu.name, "memory_gib": round(gpu.total_memory / 2**30, 1)} for gpu in gpus],
+        **(_gpus() if gpus else {}),
+    }
+
+
+def _gpus() -> dict[str, object]:
+    import torch
+
+    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return {
+        "cuda": torch.version.cuda,
+        "gpus": [{"name": gpu.name, "memory_gib": round(gpu.total_memory / 2**30, 1)} for gpu in found],
     }

@@ -88,7 +88,7 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
             made_from=made_from,
             machine=parameters.of_the_machine(),
             source=record.made_from if record else None,
-            environment=environment.describe(),
+            environment=environment.describe(gpus=False),
         )
         work.finish(dataset.dumps())
         drop_journals(data_dir)
