@@ -51,8 +51,8 @@ _DOCUMENTS = {
 _EPILOG = """\
 A task can be named as MLCube names it: `cryodenoise run/smoke/train.yaml …` is `cryodenoise train
 --parameters_file run/smoke/train.yaml …`. A task that was interrupted is run again to go on; one that was
-finished finds nothing to do. Exit codes: 0 done; 1 a fault of the program; 2 a mistake in what was given, with
-a message that says what to do; 130 and 143 stopped by Ctrl-C and by SIGTERM.
+finished finds nothing to do. Exit codes: 0 done; 1 a check found something, or a fault of the program; 2 a mistake
+in what was given, with a message that says what to do; 130 and 143 stopped by Ctrl-C and by SIGTERM.
 """
 
 
@@ -88,7 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         for role in ("parameters_file", *directories):
             meta = "FILE" if role == "parameters_file" else "DIR"
             help_text = _ROLES[role].format(task=task)
-            command.add_argument(f"--{role}", type=Path, required=True, metavar=meta, help=help_text)
+            required = (task, role) != ("download", "parameters_file")
+            command.add_argument(f"--{role}", type=Path, required=required, metavar=meta, help=help_text)
+        if task == "download":
+            verify = "only check the files of raw_dir against download.json, byte by byte (needs no run file)"
+            command.add_argument("--verify", action="store_true", help=verify)
         command.add_argument("--log_dir", type=Path, metavar="DIR", help=f"folder that gets {task}.log")
     command = add("pipeline", "run the tasks of a run set, one after the other, in one workspace")
     command.add_argument("run_set", type=Path, help="folder of run files, such as run/smoke")
@@ -136,8 +140,7 @@ def _report(options: argparse.Namespace, words: list[str]) -> int:
             name = f"{options.command}.{rank}.log" if rank else f"{options.command}.log"
             console = Console(io.StringIO() if rank else None, log_dir / name if log_dir else None)
             console.log(f"cryodenoise {__version__}: {' '.join(words)}")
-        _run(options, console)
-        return 0
+        return _run(options, console)
     except Interrupted as error:
         return _fail(console, options, f"stopped by {error}: run the same command again to go on", error.exit_code)
     except (UserError, OSError) as error:
@@ -149,16 +152,16 @@ def _report(options: argparse.Namespace, words: list[str]) -> int:
         console.close()
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
-    """Import a command's code only when it runs: `--help` need not wait for PyTorch."""
+def _run(options: argparse.Namespace, console: Console) -> int:
+    """A command's exit code; its code is imported only when it runs: `--help` need not wait for PyTorch."""
     if options.command == "schema":
         module, name = _DOCUMENTS[options.document]
         schema = getattr(import_module(module), name).model_json_schema()
         console.say(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1))
-        return
-    command: Callable[..., None] = getattr(import_module(f"cryodenoise.tasks.{options.command}"), options.command)
+        return 0
+    command: Callable[..., int | None] = getattr(import_module(f"cryodenoise.tasks.{options.command}"), options.command)
     given = {name: value for name, value in vars(options).items() if name not in ("command", "debug", "log_dir")}
-    command(**given, console=console)
+    return command(**given, console=console) or 0
 
 
 def _message(error: UserError | OSError) -> str:

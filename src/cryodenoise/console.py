@@ -56,12 +56,14 @@ class Console:
     def progress(self, label: str, total: int, unit: str, done: int = 0) -> Iterator[Callable[[int], None]]:
         """Show progress through `total` units, of which `done` were done before; yields `advance(count)`.
 
-        A terminal gets a bar with rate and remaining time, anything else a line each PROGRESS_INTERVAL_S.
+        A terminal gets a bar with rate and remaining time, anything else a line each PROGRESS_INTERVAL_S. The unit
+        "bytes" is shown as GB and MB/s.
         """
         on_terminal = self._stream.isatty()
+        in_bytes = unit == "bytes"
         with tqdm(
-            total=total, initial=done, desc=label, unit=f" {unit}", file=self._stream, disable=not on_terminal,
-            bar_format=_BAR, leave=False, dynamic_ncols=True,
+            total=total, initial=done, desc=label, unit="B" if in_bytes else f" {unit}", unit_scale=in_bytes,
+            file=self._stream, disable=not on_terminal, bar_format=_BAR, leave=False, dynamic_ncols=True,
         ) as bar:  # fmt: skip
             started_s = spoke_s = self._clock()
             at = done
@@ -82,4 +84,6 @@ class Console:
 def _progress_line(label: str, at: int, done_before: int, total: int, unit: str, elapsed_s: float) -> str:
     rate = (at - done_before) / elapsed_s
     remaining = tqdm.format_interval((total - at) / rate) if rate else "?"
+    if unit == "bytes":
+        return f"{label}: {at / 1e9:.2f}/{total / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, {remaining} left"
     return f"{label}: {at}/{total} {unit}, {rate:.3g} {unit}/s, {remaining} left"

@@ -113,10 +113,3 @@ def test_unknown_name(
 def test_section_of_another_source(empty: Workspace, refuse: Refusal) -> None:
     empty.write("download", {"source": "empiar", "empiar": {"entry": 10025, "directory": "data/14sep05c"}})
     refuse(empty, "download", "source is 'empiar'", "remove the section `synthetic:`")
-
-
-def test_source_that_is_not_fetched_tells_where_its_files_are(empty: Workspace, refuse: Refusal) -> None:
-    empty.write(
-        "download", {"source": "empiar", "synthetic": None, "empiar": {"entry": 10025, "directory": "data/14sep05c"}}
-    )
-    refuse(empty, "download", "https://", "10025", "data/14sep05c", str(empty / "raw"))

@@ -29,6 +29,13 @@ def test_work_done_before_does_not_count_for_the_rate() -> None:
     assert "300/400 patches, 1 patches/s, 01:40 left" in stream.getvalue()
 
 
+def test_bytes_are_told_in_gigabytes_and_megabytes_a_second() -> None:
+    stream, seconds = io.StringIO(), clock_of(0.0, 100.0)
+    with Console(stream, clock=seconds.pop).progress("download", 44_650_000_000, "bytes", done=650_000_000) as advance:
+        advance(4_000_000_000)
+    assert stream.getvalue() == "download: 4.65/44.65 GB, 40.0 MB/s, 16:40 left\n"
+
+
 def test_a_terminal_gets_a_bar_that_goes_away(tmp_path: Path) -> None:
     stream, seconds = Terminal(), clock_of(0.0, 1.0)
     console = Console(stream, tmp_path / "x.log", clock=seconds.pop)

@@ -34,15 +34,21 @@ class RawFile(Schema):
     """Length of the file."""
     sha256: Digest
     """SHA-256 of the file."""
-    pixel_digest: Digest
-    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has."""
+    pixel_digest: Digest | None
+    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has; null if unreadable."""
+    problem: str | None = None
+    """Why the file cannot be read as a micrograph; null if it can."""
+    url: str | None = None
+    """Where it was fetched from; null for a file that was made or found on the machine."""
+    verified: Literal["sha256", "size"] | None = None
+    """What it was held against: a SHA-256 known beforehand, or only the length that the server announced."""
 
 
 class DownloadRecord(Document):
     """raw/download.json: which micrographs `download` put there."""
 
     FORMAT: ClassVar[str] = "cryodenoise/download"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     TASK: ClassVar[str] = "download"
 
     made_from: MadeFrom

@@ -1,10 +1,11 @@
 """The run files: one schema a task, each default declared here and nowhere else."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cryodenoise.config.schema import Parameters
+from cryodenoise.config.sources import EmpiarParameters, LocalParameters, TransferParameters, UrlsParameters
 
 Device = Literal["auto", "cpu", "cuda"]
 _FOLDER = r"^[^/\x00.][^/\x00]*$"  # one name, within the folder that holds it
@@ -33,33 +34,37 @@ class SyntheticParameters(Parameters):
     """Seed of the micrographs."""
 
 
-class EmpiarParameters(Parameters):
-    """Micrographs of an EMPIAR entry."""
-
-    entry: int = Field(ge=10_001, le=99_999)
-    """Number of the entry, such as 10025."""
-    directory: str
-    """Folder within the entry's data."""
-
-
 class DownloadParameters(Parameters):
     """Task `download`: where the micrographs come from."""
 
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"transfer"})
+    SECTIONS: ClassVar[tuple[str, ...]] = ("synthetic", "empiar", "urls", "local")
+
     source: str
-    """Name of a source: `synthetic` or `empiar`."""
+    """Name of a source: `synthetic`, `empiar`, `urls` or `local`."""
     synthetic: SyntheticParameters | None = None
     """Section of the source `synthetic`."""
     empiar: EmpiarParameters | None = None
     """Section of the source `empiar`."""
+    urls: UrlsParameters | None = None
+    """Section of the source `urls`."""
+    local: LocalParameters | None = None
+    """Section of the source `local`."""
+    transfer: TransferParameters = TransferParameters()
+    """How `empiar` and `urls` fetch."""
 
     @model_validator(mode="after")
     def _one_section(self) -> Self:
-        sections = ("synthetic", "empiar")
-        for name in sections if self.source in sections else ():
+        for name in self.SECTIONS if self.source in self.SECTIONS else ():
             if (getattr(self, name) is not None) != (self.source == name):
                 remedy = "add the section" if self.source == name else "remove the section"
                 raise ValueError(f"source is {self.source!r}: {remedy} `{name}:`")
         return self
+
+    def determining(self) -> dict[str, Any]:
+        """The parameters that determine the output; which mirror serves a file, or how it is placed, does not."""
+        of_sections = {"empiar": {"mirrors"}, "local": {"place"}}
+        return self.model_dump(mode="json", exclude={**dict.fromkeys(self.MACHINE_KEYS, True), **of_sections})
 
 
 class PatchParameters(Parameters):

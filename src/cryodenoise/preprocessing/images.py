@@ -112,7 +112,7 @@ def _expected(raw_dir: Path, download: DownloadRecord | None, gain_path: Path | 
     for path in files:
         if not path.is_file():
             raise UserError(f"{path}: missing, though download.json names it: {DownloadRecord.remedy()}")
-    return {path: digest for path, digest in files.items() if path != gain_path}
+    return {path: digest for path, digest in files.items() if path != gain_path and micrographs.is_micrograph(path)}
 
 
 def _image_files(directory: Path) -> list[Path]:

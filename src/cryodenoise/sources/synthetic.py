@@ -4,16 +4,20 @@ No physical simulation: no optics, no specimen, no detector. Each pixel counts P
 that falls by `disc_contrast` within randomly placed discs.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cryodenoise import seeds
-from cryodenoise.config.documents import RawFile
+from cryodenoise.config.documents import DownloadRecord, RawFile
 from cryodenoise.config.run_files import DownloadParameters, SyntheticParameters
 from cryodenoise.console import Console
-from cryodenoise.files import require_space, sha256_of
-from cryodenoise.micrographs import mrc, pixel_digest
+from cryodenoise.errors import UserError
+from cryodenoise.files import require_space
+from cryodenoise.micrographs import mrc
+from cryodenoise.sources.listing import Announced, SourceFile
+from cryodenoise.sources.record import describe, size_problem
 
 _EDGE_FRACTION = 0.1
 """Width of a disc's logistic edge, of its radius."""
@@ -42,29 +46,36 @@ def micrograph(parameters: SyntheticParameters, index: int) -> np.ndarray:
     return rng.poisson(expectation(parameters, index)).astype(np.float32)
 
 
-def fetch(parameters: DownloadParameters, raw_dir: Path, console: Console) -> list[RawFile]:
-    """Write the micrographs as MRC files, each whole or not at all.
+def plan(parameters: DownloadParameters) -> list[SourceFile]:
+    """The files that would be made."""
+    section = _section(parameters)
+    told = Announced(mrc.HEADER_BYTES + 4 * section.height_px * section.width_px, None)
+    return [SourceFile(f"synthetic_{index:04d}{mrc.SUFFIX}", (), told) for index in range(section.micrographs)]
+
+
+def fetch(
+    parameters: DownloadParameters, raw_dir: Path, console: Console, mend: Mapping[str, RawFile]
+) -> list[RawFile]:
+    """Write the micrographs as MRC files, each whole or not at all; see `sources.Fetch`.
 
     Raises:
-        UserError: If the disk has no room for them.
+        UserError: If the disk has no room for them, or single ones are to be mended.
     """
-    section = parameters.synthetic
-    assert section is not None  # the schema sees to it
-    file_bytes = mrc.HEADER_BYTES + 4 * section.height_px * section.width_px
-    require_space(raw_dir, section.micrographs * file_bytes)
+    for name, lost in mend.items():
+        raise UserError(f"{raw_dir / name}: {size_problem(raw_dir / name, lost.size_bytes)}: {DownloadRecord.remedy()}")
+    section = _section(parameters)
+    planned = plan(parameters)
+    require_space(raw_dir, sum(file.announced.size_bytes for file in planned))
     files = []
     with console.progress("synthetic micrographs", section.micrographs, "files") as advance:
-        for index in range(section.micrographs):
-            path = raw_dir / f"synthetic_{index:04d}{mrc.SUFFIX}"
-            image = micrograph(section, index)
-            mrc.write(path, image, section.pixel_size_angstrom)
-            files.append(
-                RawFile(
-                    name=path.name,
-                    size_bytes=file_bytes,
-                    sha256=sha256_of(path),
-                    pixel_digest=pixel_digest(image),
-                )
-            )
+        for index, file in enumerate(planned):
+            path = raw_dir / file.name
+            mrc.write(path, micrograph(section, index), section.pixel_size_angstrom)
+            files.append(describe(path))
             advance(1)
     return files
+
+
+def _section(parameters: DownloadParameters) -> SyntheticParameters:
+    assert parameters.synthetic is not None  # the schema sees to it
+    return parameters.synthetic

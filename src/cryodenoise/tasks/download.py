@@ -7,39 +7,77 @@ from cryodenoise.claims import claim
 from cryodenoise.config.documents import DownloadRecord, MadeFrom
 from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.console import Console
+from cryodenoise.dataset.writer import drop_journals
 from cryodenoise.errors import UserError, require_known
-from cryodenoise.sources import SOURCES
+from cryodenoise.sources import SOURCES, record
 
-DOCUMENT_NAME = "download.json"
+DOCUMENT_NAME = record.DOCUMENT_NAME
+FINDINGS = 1
 
 
-def download(parameters_file: Path, raw_dir: Path, console: Console) -> None:
-    """Fill raw_dir as the run file says; a folder that holds anything else is refused."""
+def download(parameters_file: Path | None, raw_dir: Path, console: Console, verify: bool = False) -> int:
+    """Fill raw_dir as the run file says; a folder that holds anything else is refused.
+
+    Args:
+        parameters_file: The run file; not needed to verify.
+        raw_dir: Folder of the micrographs.
+        console: Takes what there is to say.
+        verify: Only check what is there, byte by byte.
+
+    Returns:
+        The exit code: FINDINGS if something was found to be wrong.
+    """
+    if verify:
+        return _verify(raw_dir, console)
+    if parameters_file is None:
+        raise UserError("--parameters_file: missing: give a run file such as run/smoke/download.yaml")
     parameters = DownloadParameters.load(parameters_file)
     require_known(f"{parameters_file}: source", parameters.source, SOURCES)
     made_from = MadeFrom(parameters=parameters.determining())
     with claim(raw_dir, DOCUMENT_NAME, "download", made_from.model_dump()) as work:
         if work.finished:
-            _require_whole(raw_dir)
-            console.say(f"{raw_dir} already holds these micrographs: nothing to do")
-            return
-        files = SOURCES[parameters.source](parameters, raw_dir, console)
-        record = DownloadRecord(
+            _mend(parameters, raw_dir, console)
+            return 0
+        files = SOURCES[parameters.source](parameters, raw_dir, console, {})
+        document = DownloadRecord(
             format=DownloadRecord.FORMAT,
             format_version=DownloadRecord.VERSION,
             made_from=made_from,
             files=files,
-            environment=environment.describe(),
+            environment=environment.describe(gpus=False),
         )
-        work.finish(record.dumps())
+        work.finish(document.dumps())
+        drop_journals(raw_dir)
     size_bytes = sum(file.size_bytes for file in files)
     console.say(f"{raw_dir}: {len(files)} micrographs, {size_bytes / 1e6:.1f} MB")
+    for file in files:
+        if file.problem:
+            console.say(f"{file.name}: not readable as a micrograph: {file.problem}")
+    return 0
 
 
-def _require_whole(raw_dir: Path) -> None:
-    for file in DownloadRecord.load_document(raw_dir / DOCUMENT_NAME).files:
-        path = raw_dir / file.name
-        found = path.stat().st_size if path.is_file() else None
-        if found != file.size_bytes:
-            state = "missing" if found is None else f"{found} bytes, expected {file.size_bytes}"
-            raise UserError(f"{path}: {state}: {DownloadRecord.remedy()}")
+def _mend(parameters: DownloadParameters, raw_dir: Path, console: Console) -> None:
+    """Bring again what is missing from finished work, or has lost its end; the document stays as it is."""
+    files = DownloadRecord.load_document(raw_dir / DOCUMENT_NAME).files
+    damaged = {file.name: file for file in files if record.size_problem(raw_dir / file.name, file.size_bytes)}
+    if damaged:
+        SOURCES[parameters.source](parameters, raw_dir, console, damaged)
+        console.say(f"{raw_dir}: {len(damaged)} of {len(files)} micrographs brought again")
+    else:
+        console.say(f"{raw_dir} already holds these micrographs: nothing to do")
+    drop_journals(raw_dir)
+
+
+def _verify(raw_dir: Path, console: Console) -> int:
+    document = record.load(raw_dir)
+    total_bytes = sum(file.size_bytes for file in document.files)
+    with console.progress("verify", total_bytes, "bytes") as advance:
+        findings = 0
+        for finding in record.findings_of_raw(raw_dir, advance):
+            console.say(finding)
+            findings += 1
+    if findings:
+        console.say(f"{raw_dir}: {findings} finding{'' if findings == 1 else 's'}")
+        return FINDINGS
+    console.say(f"{raw_dir}: all {len(document.files)} micrographs are as they were downloaded")
+    return 0
