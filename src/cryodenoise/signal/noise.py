@@ -5,6 +5,7 @@ docs/FORMATS.md specifies every step. Nothing rounds but where it says so, so ev
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -91,7 +92,39 @@ def add_noise(
     if not kind.shot and not kind.readout:
         np.copyto(noisy, clean)
         return noisy
-    words = np.array(key, np.uint32)
-    if not noise_kernel.add(clean, noisy, kind.shot, kind.readout, integers, words, noise_kernel.prepared_tables()):
+    _require_vectors()
+    if not _add(clean, noisy, kind, integers, key):
         raise ValueError("clean holds a value that is outside [0, 1] or not finite, or a negative zero")
     return noisy
+
+
+def _add(clean: np.ndarray, noisy: np.ndarray, kind: Model, integers: Strength, key: Key) -> bool:
+    words, tables = np.array(key, np.uint32), noise_kernel.prepared_tables()
+    return bool(noise_kernel.add(clean, noisy, kind.shot, kind.readout, integers, words, tables))
+
+
+VECTOR_CLEAN = np.array([[0, 2.0**-20, 0.25, 0.5], [0.75, 0.9, 1, 1 / 3]], np.float32)
+VECTOR_KEY = Key(0xB0BBE92E, 0xB4AC3E8A, 0xEA1CC1F6, 0x96BE0C6E)
+VECTORS = {
+    "poisson_gaussian": [469449, 415213, 6667703, 6726437, 14796058, 14113671, 16777216, 5387021],
+    "poisson": [0, 0, 5536481, 7046431, 13589545, 15267267, 16777216, 5200937],
+    "gaussian": [469449, 415229, 5325526, 8068615, 13789425, 13945898, 16777216, 5778489],
+}
+"""The noisy values of docs/FORMATS.md, times 2²⁴, for 100 electrons at one and a read-out noise of 0.05."""
+
+
+@cache
+def _require_vectors() -> None:
+    """Hold the compiled code against the specification once a process: a stale or wrong compilation must not pass.
+
+    Raises:
+        RuntimeError: If it does something else.
+    """
+    for model, expected in VECTORS.items():
+        noisy = np.empty_like(VECTOR_CLEAN)
+        _add(VECTOR_CLEAN, noisy, MODELS[model], strength(100, 0.05), VECTOR_KEY)
+        if (noisy.astype(np.float64) * 2**24).ravel().tolist() != expected:
+            raise RuntimeError(
+                f"the compiled noise {model!r} is not what docs/FORMATS.md specifies: remove the folders __pycache__ "
+                "beside the installed program and numba's in ~/.cache, and report it if that does not help"
+            )

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,19 +113,22 @@ def test_both_implementations_agree_on_whole_patches(model: str, shape: tuple[in
     assert compiled.tobytes() == in_torch.numpy().tobytes()
 
 
+FORMATS = Path(__file__).parents[3] / "docs/FORMATS.md"
+
+
 def test_the_vectors_of_the_specification() -> None:
-    """Those of docs/FORMATS.md: whoever implements it anew can hold the result against them."""
-    clean = np.array([[0, 2.0**-20, 0.25, 0.5], [0.75, 0.9, 1, 1 / 3]], np.float32)
-    key = noise.key_of(42, "0" * 64, 512, 1024)
-    assert [f"{word:08x}" for word in key] == KEY
-    for model, expected in VECTORS.items():
-        noisy = noise.add_noise(clean, model, 100, 0.05, key)
-        assert (noisy.astype(np.float64) * 2**24).astype(int).ravel().tolist() == expected
+    assert noise.key_of(42, "0" * 64, 512, 1024) == noise.VECTOR_KEY
+    text = FORMATS.read_text()
+    assert ", ".join(f"{word:08x}" for word in noise.VECTOR_KEY) in text
+    for model, values in noise.VECTORS.items():
+        assert f"| `{model}` | {', '.join(map(str, values))} |" in text
+        clean = noise.VECTOR_CLEAN.ravel().tolist()
+        expected = [specified(value, model, 100, 0.05, noise.VECTOR_KEY, pixel) for pixel, value in enumerate(clean)]
+        assert [value * 2**24 for value in expected] == values
 
 
-KEY = ["b0bbe92e", "b4ac3e8a", "ea1cc1f6", "96be0c6e"]
-VECTORS = {
-    "poisson_gaussian": [469449, 415213, 6667703, 6726437, 14796058, 14113671, 16777216, 5387021],
-    "poisson": [0, 0, 5536481, 7046431, 13589545, 15267267, 16777216, 5200937],
-    "gaussian": [469449, 415229, 5325526, 8068615, 13789425, 13945898, 16777216, 5778489],
-}
+def test_compiled_code_that_does_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(noise.VECTORS, "poisson", [1] * 8)
+    noise._require_vectors.cache_clear()
+    with pytest.raises(RuntimeError, match=r"'poisson' is not what docs/FORMATS\.md specifies: remove"):
+        noise.add_noise(np.zeros((2, 2), np.float32), "gaussian", 100, 0.05, noise.VECTOR_KEY)
