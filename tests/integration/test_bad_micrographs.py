@@ -186,7 +186,7 @@ def test_offset_that_p95_cannot_take_is_named_with_a_rule_that_can(
     for number, name in enumerate("abcd"):
         image = np.random.default_rng(number).normal(10_000, 5, (96, 80))
         write_mrc(own / f"raw/{name}.mrc", image.astype(np.float32))
-    refuse(own, "preprocess", "a.mrc", "hardly any contrast", "mean 1e+04", "standard deviation 5", "p1_p99")
+    refuse(own, "preprocess", "a.mrc", "hardly any contrast", "its scale 1.001e+04", "p1_p99")
     own.write("preprocess", {"normalization": "p1_p99"})
     assert own.run("preprocess") == 0
 

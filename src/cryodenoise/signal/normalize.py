@@ -89,11 +89,11 @@ def _scale(values: np.ndarray, offset: np.float32, scale: np.float32) -> None:
         values[i] = max(min((values[i] - offset) / scale, np.float32(1)), np.float32(0)) + np.float32(0)
 
 
-def moments(image: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of an image of shape (h, w), summed in float64 without a float64 copy."""
+def spread(image: np.ndarray) -> float:
+    """Standard deviation of an image of shape (h, w), summed in float64 without a float64 copy."""
     mean = float(image.mean(dtype=np.float64))
     square = float(np.einsum("ij,ij->", image, image, dtype=np.float64)) / image.size
-    return mean, max(square - mean * mean, 0.0) ** 0.5
+    return float(max(square - mean * mean, 0.0) ** 0.5)
 
 
 def p95(image: np.ndarray) -> Scaling:
@@ -130,15 +130,13 @@ def normalize(image: np.ndarray, rule: str) -> Scaling:
     if image.min() == image.max():
         raise InputError(f"all pixels are {image.flat[0]:g}: remove this micrograph")
     scaling = RULES[rule](image)
-    mean_before, spread_before = moments(image)
     apply(image, scaling)
-    _, spread = moments(image)
-    if spread < MINIMUM_SPREAD:
+    left = spread(image)
+    if left < MINIMUM_SPREAD:
         advice = "use `normalization: p1_p99`" if rule == "p95" else "remove this micrograph"
         raise InputError(
-            f"normalization {rule} leaves hardly any contrast: standard deviation {spread:.4f}, at least "
-            f"{MINIMUM_SPREAD} expected (before: mean {mean_before:.4g}, standard deviation {spread_before:.4g}): "
-            f"{advice}"
+            f"normalization {rule} leaves hardly any contrast: standard deviation {left:.4f}, at least "
+            f"{MINIMUM_SPREAD} expected (its offset is {scaling.offset:.4g}, its scale {scaling.scale:.4g}): {advice}"
         )
     return scaling
 

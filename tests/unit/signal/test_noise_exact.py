@@ -102,15 +102,19 @@ def test_both_implementations_do_what_is_specified(
     assert in_torch[0].tolist() == expected
 
 
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("model", sorted(noise.MODELS))
 @pytest.mark.parametrize("shape", [(1, 1), (3, 511), (70, 513), (33, 1024)])
-def test_both_implementations_agree_on_whole_patches(model: str, shape: tuple[int, int]) -> None:
+def test_both_implementations_agree_on_whole_patches(model: str, shape: tuple[int, int], device: str) -> None:
     image = np.random.default_rng(0).random((shape[0], shape[1] + 3), np.float32) ** 3
     clean = image[:, 3:]  # a view of a micrograph, as a patch is
     key = noise.key_of(42, "digest", *shape)
     compiled = noise.add_noise(clean, model, 100, 0.05, key)
-    in_torch = noise_torch.add_noise(torch.from_numpy(clean), model, 100, 0.05, key)
-    assert compiled.tobytes() == in_torch.numpy().tobytes()
+    in_torch = noise_torch.add_noise(torch.from_numpy(clean).to(device), model, 100, 0.05, key)
+    assert compiled.tobytes() == in_torch.cpu().numpy().tobytes()
 
 
 FORMATS = Path(__file__).parents[3] / "docs/FORMATS.md"
