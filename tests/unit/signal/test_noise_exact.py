@@ -48,7 +48,7 @@ def test_the_tests_own_philox_gives_the_published_words(counter: str, key: str, 
 
 
 @given(keys)
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_random_words_are_philoxs(key: noise.Key) -> None:
     found = torch.stack(noise_torch.random_words(5, key, torch.device("cpu")), dim=1).tolist()
     assert found == [philox([pixel, 0, key[2], key[3]], [key[0], key[1]]) for pixel in range(5)]

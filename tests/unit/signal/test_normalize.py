@@ -11,12 +11,13 @@ values = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e
 
 
 @given(values, st.sampled_from([1, 5, 50, 95, 99]))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)  # the first call may compile
 def test_percentile_is_numpys_in_float64_rounded_once(pixels: np.ndarray, percent: int) -> None:
     assert percentile(pixels, percent) == np.float32(np.percentile(pixels.astype("f8"), percent))
 
 
 @given(values)
+@settings(deadline=None)
 def test_percentile_of_the_positive_is_that_of_the_positive_alone(pixels: np.ndarray) -> None:
     assume((pixels > 0).any())
     expected = np.float32(np.percentile(pixels[pixels > 0].astype("f8"), 95))
