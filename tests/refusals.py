@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cryodenoise.cli import main
+from cryodenoise.config.schema import content_sha256
 from workspaces import Workspace
 
 WriteMrc = Callable[..., Path]
@@ -56,10 +57,10 @@ def noisy(seed: int = 0, height_px: int = 96, width_px: int = 80) -> np.ndarray:
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Edit a JSON document as a user with an editor would."""
+    """Edit a JSON document as somebody who knows of its digest would."""
     document = json.loads(path.read_text())
     change(document)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps({**document, "content_sha256": content_sha256(document)}))
 
 
 def flip_byte(path: Path, position: int) -> None:

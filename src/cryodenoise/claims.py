@@ -70,7 +70,7 @@ def claim(directory: Path, document_name: str, task: str, made_from: dict[str, A
     created = not directory.exists()
     make_directory(directory)
     made_from = json.loads(json.dumps(made_from))
-    with _locked(directory, task):
+    with locked(directory, task):
         marker, document = directory / MARKER_NAME, directory / document_name
         finished = document.exists()
         if finished:
@@ -133,7 +133,7 @@ def require_document(directory: Path, document_name: str, task: str) -> Path:
 
 def _require_empty(directory: Path, task: str) -> None:
     """Refuse a folder that holds files of which no task of ours knows."""
-    if foreign := _files(directory):
+    if foreign := entries(directory):
         raise UserError(f"{directory}: holds {foreign[0].name}, which `{task}` did not put there: give an empty folder")
 
 
@@ -142,7 +142,7 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
 
     So a run file or a folder of micrographs that was mended is not refused for its sake.
     """
-    files = _files(directory)
+    files = entries(directory)
     unfinished = [path for path in files if path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX)]
     if isinstance(error, InputError):
         unfinished += [path for path in files if path.match(JOURNAL_PATTERN)]
@@ -152,14 +152,14 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
         path.unlink()
 
 
-def _files(directory: Path) -> list[Path]:
+def entries(directory: Path) -> list[Path]:
     """What a folder holds beside logs, hidden files and what a file system keeps at its top."""
     files = (path for path in directory.iterdir() if path.suffix != ".log" and path.name[0] != ".")
     return sorted(path for path in files if path.name != "lost+found")
 
 
 @contextmanager
-def _locked(directory: Path, task: str) -> Iterator[None]:
+def locked(directory: Path, task: str) -> Iterator[None]:
     """Hold a lock on the directory itself: it leaves no file behind and goes with the process, however that ends."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:

@@ -51,8 +51,30 @@ _DOCUMENTS = {
 _EPILOG = """\
 A task can be named as MLCube names it: `cryodenoise run/smoke/train.yaml …` is `cryodenoise train
 --parameters_file run/smoke/train.yaml …`. A task that was interrupted is run again to go on; one that was
-finished finds nothing to do. Exit codes: 0 done; 1 a check found something, or a fault of the program; 2 a mistake
-in what was given, with a message that says what to do; 130 and 143 stopped by Ctrl-C and by SIGTERM.
+finished finds nothing to do. Exit codes: 0 done; 1 a fault of the program, of a check findings, of `plan` something
+that does not fit; 2 a mistake in what was given, with a message that says what to do; 130 and 143 stopped by Ctrl-C
+and by SIGTERM.
+"""
+
+
+_PLAN = """\
+Nothing is fetched, and nothing stays written: for a second or two, code of the tasks runs on made-up data, and a file
+of 64 MB is written and read beside the workspace, to tell how fast this machine is. Times are estimates that rest on
+that. Exit code 1 if something does not fit.
+"""
+_CHECK = """\
+Every file is read once. Each finding is one line: a rule, the place, what was found and what was expected. Exit codes:
+0 no finding, 1 findings, 2 no such folder.
+"""
+_INSPECT = """\
+Writes contact_sheet.png (clean, noisy, difference), histograms.png and power_spectra.png of patches spread evenly over
+the splits; the same dataset gives the same patches. A sample that was altered is refused, as in training.
+"""
+_CLEAN = """\
+A folder raw/, data/, model/ or results/ of the workspace is emptied if its document (or, of unfinished work,
+unfinished.json) says that it was made from this run set's run file of the task, as this version reads it. Only files
+that tasks write are removed: of raw/ those that `download` noted, so neither micrographs of one's own nor the targets
+of links. Anything else stays, and is named. Logs go when no other work is left.
 """
 
 
@@ -98,10 +120,36 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("run_set", type=Path, help="folder of run files, such as run/smoke")
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="gets raw/, data/, …, logs/")
     command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs of your own")
+    _add_workspace_commands(add)
     add("info", "print versions, source and hardware, for a bug report")
     command = add("schema", "print the JSON schema of a document that a task writes")
     command.add_argument("document", choices=sorted(_DOCUMENTS))
     return parser
+
+
+def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that look at a workspace before and after the tasks."""
+    run_set = "folder of run files, such as run/smoke"
+    command = add("plan", "tell what the tasks of a run set will take, against what this machine has", _PLAN)
+    command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
+    command.add_argument(
+        "--workspace", type=Path, default=Path(), metavar="DIR", help="folder that will get raw/, data/, … (default: .)"
+    )
+    command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs that are there already")
+    command = add("check", "hold a folder that a task wrote, or a whole workspace, against its documents", _CHECK)
+    command.add_argument("directory", type=Path, metavar="DIR", help="raw/, data/, model/, results/ or a workspace")
+    command = add("inspect", "draw patches of a dataset, their histograms and power spectra as PNG files", _INSPECT)
+    command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=_ROLES["data_dir"])
+    command.add_argument(
+        "--output_dir", type=Path, metavar="DIR", help="gets the figures (default: figures/ beside DATA_DIR)"
+    )
+    command.add_argument(
+        "--patches", type=int, default=6, metavar="N", help="how many patches to look at, 3 to 24 (default: 6)"
+    )
+    command = add("clean", "remove what the tasks of a run set left in a workspace, asking first", _CLEAN)
+    command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
+    command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="folder of raw/, data/, …, logs/")
+    command.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def normalized(arguments: Sequence[str]) -> list[str]:

@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from cryodenoise import sources
+from cryodenoise.cli import main
 from cryodenoise.config.documents import RawFile
 from cryodenoise.config.run_files import DownloadParameters
+from cryodenoise.estimates.disks import Rates
 from cryodenoise.sources.known import known_sha256
 from downloads import FIRST, FOLDER, contents, files_asked, fill, from_site, interrupt, micrograph, record, served_bytes
 from loopback import Site, cut, serving
@@ -211,7 +213,7 @@ def empiar(site: Site, tmp_path: Path) -> Site:
 
 
 def published(name: str, workspace: Workspace, site: Site, **changes: Any) -> Path:
-    """FIRST run file of the project, with another mirror."""
+    """A run file of the project, with another mirror."""
     content = yaml.safe_load((PROJECT / "run" / name).read_text())
     content["empiar"] |= {"mirrors": [site.url], **changes}
     path = workspace.root / "run/download.yaml"
@@ -238,6 +240,28 @@ def test_a_dry_run_of_the_full_download(
     assert (len(planned), sum(file.announced.size_bytes for file in planned)) == (196, 196 * SIZE)
     path = published("download.yaml", empty, empiar, selection={"first": 2})
     assert len(sources.plan(DownloadParameters.load(path))) == 2
+
+
+def test_the_full_benchmark_is_planned_without_fetching(
+    empty: Workspace, empiar: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cryodenoise.tasks.plan.free_bytes", lambda _: 95 * 10**9)
+    monkeypatch.setattr("cryodenoise.tasks.plan.measure", lambda _: Rates(200e6, 200e6))
+    monkeypatch.setattr("cryodenoise.estimates.rows.seconds_a_patch", lambda *_: 0.03)
+    run_set = published("download.yaml", empty, empiar).parent
+    for task in ("preprocess", "train", "test"):
+        (run_set / f"{task}.yaml").write_text((PROJECT / f"run/{task}.yaml").read_text())
+    assert main(["plan", str(run_set), "--workspace", str(empty.root)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line for line in lines if line}
+    assert rows["download"].split()[1:5] == ["44.65", "GB"] * 2
+    assert "196 micrographs" in rows["download"]
+    assert "33,124 patches of 1024 × 1024 (26,871 train, 3,042 validation, 3,211 test)" in rows["preprocess"]
+    assert "277.86 GB" in rows["preprocess"]
+    assert f"  {29_913 * 1024 * 1024 * 4:,}  train_input.bin" in lines
+    assert f"DOES NOT FIT: disk: 322.52 GB needed, 95.00 GB free at {empty.root}" in lines
+    assert files_asked(empiar) == set()
+    assert sorted(path.name for path in empty.root.iterdir()) == ["run"]
 
 
 def test_the_afternoon_set_is_the_30_whose_digests_are_known(empty: Workspace, empiar: Site) -> None:

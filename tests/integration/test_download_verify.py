@@ -53,8 +53,8 @@ def test_every_damage_is_found_and_a_further_download_mends_it(
     assert said.err == ""
     for finding, words in zip(
         findings,
-        ["m000.mrc: SHA-256", "m001.mrc: 3000 bytes, expected 5120", "m002.mrc: missing", "m003.mrc: its pixels",
-         "foreign.mrc: download.json does not name it", "5 findings"],
+        ["m001.mrc: 3000 bytes, expected 5120", "m002.mrc: missing", "m000.mrc: digest of pixels",
+         "m003.mrc: digest of pixels", "foreign.mrc: not named by download.json", "5 findings"],
         strict=True,
     ):  # fmt: skip
         assert words in finding

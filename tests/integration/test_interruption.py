@@ -27,7 +27,7 @@ OUTPUTS = {"download": "raw", "preprocess": "data", "train": "model", "test": "r
 CODES = {SIGINT: 130, SIGTERM: 143, SIGKILL: -9}
 MEASURED = {
     "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
-    "machine",
+    "machine", "content_sha256",
 }  # fmt: skip
 """Keys whose values two runs need not share."""
 

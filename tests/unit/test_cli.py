@@ -5,6 +5,10 @@ import pytest
 
 from cryodenoise.cli import main, normalized
 
+COMMANDS = [
+    "download", "preprocess", "train", "test", "pipeline", "plan", "check", "inspect", "clean", "info", "schema",
+]  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("given", "expected"),
@@ -20,7 +24,7 @@ def test_a_task_can_be_named_as_mlcube_names_it(given: list[str], expected: list
     assert normalized(given) == expected
 
 
-@pytest.mark.parametrize("command", ["download", "preprocess", "train", "test", "pipeline", "info", "schema"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

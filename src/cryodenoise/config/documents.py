@@ -3,7 +3,6 @@
 The report's schema is in `config.report`.
 """
 
-import json
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -242,8 +241,3 @@ class TrainingRecord(Document):
     """The other keys of the run file, which only say how a machine does the work."""
     environment: dict[str, Any]
     """Versions and hardware."""
-
-
-def canonical(value: Any) -> bytes:
-    """JSON bytes that are the same for equal values: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

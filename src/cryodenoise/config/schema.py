@@ -1,6 +1,7 @@
 """How a file from outside becomes a validated value, and its mistakes one clear message."""
 
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -87,10 +88,24 @@ class Document(Schema):
     """Which document this is."""
     format_version: int
     """Version of the document's layout; a reader refuses another than its own."""
+    content_sha256: str = ""
+    """SHA-256 of all other keys as JSON, with sorted keys, without spaces, in ASCII; set when it is written."""
 
     @classmethod
     def load_document(cls, path: Path) -> Self:
         """Read and validate a document.
+
+        Raises:
+            UserError: If it is no JSON, of another format or version, not of this schema, or edited.
+        """
+        document, edited = cls.read_document(path)
+        if edited:
+            raise UserError(f"{path}: {edited}: {cls.remedy()}")
+        return document
+
+    @classmethod
+    def read_document(cls, path: Path) -> tuple[Self, str | None]:
+        """A valid document, and what gives away that it was edited, if it was.
 
         Raises:
             UserError: If it is no JSON, of another format or version, or not of this schema.
@@ -106,7 +121,13 @@ class Document(Schema):
                 f"{path}: format {found[0] if found else None!r} version {found[1] if found else None!r}, expected "
                 f"{cls.FORMAT!r} version {cls.VERSION}: {cls.remedy()}"
             )
-        return validate(cls, text, path)
+        document = validate(cls, text, path)
+        if (expected := content_sha256(head)) == document.content_sha256:
+            return document, None
+        return document, (
+            f"content_sha256: found {document.content_sha256[:16]}…, expected {expected[:16]}…: edited since it was "
+            "written"
+        )
 
     @classmethod
     def remedy(cls) -> str:
@@ -119,7 +140,20 @@ class Document(Schema):
         Raises:
             ValueError: If a value is NaN or infinite.
         """
-        return json.dumps(self.model_dump(mode="python"), indent=1, allow_nan=False, default=str) + "\n"
+        content = json.loads(json.dumps(self.model_dump(mode="python"), allow_nan=False, default=str))
+        content["content_sha256"] = content_sha256(content)
+        return json.dumps(content, indent=1) + "\n"
+
+
+def canonical(value: Any) -> bytes:
+    """JSON bytes that are the same for equal values: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def content_sha256(content: dict[str, Any]) -> str:
+    """The digest of a document, given as JSON values."""
+    rest = {key: value for key, value in content.items() if key != "content_sha256"}
+    return hashlib.sha256(canonical(rest)).hexdigest()
 
 
 def validate(schema: type[S], text: str, path: Path) -> S:

@@ -14,8 +14,8 @@ from cryodenoise.config.documents import (
     SampleRange,
     Segment,
     SplitName,
-    canonical,
 )
+from cryodenoise.config.schema import canonical
 
 DOCUMENT_NAME = "dataset.json"
 CHECKSUM_DTYPE = "<u8"
@@ -80,6 +80,9 @@ def ranges_of_splits(segments: Sequence[Placed]) -> dict[SplitName, SampleRange]
 
 def inconsistencies(record: DatasetRecord) -> Iterator[str]:
     """What in dataset.json contradicts the rest of it: an edited document does not pass for what was written."""
+    if any(first >= last for segment in record.segments for first, last in (segment.rows, segment.columns)):
+        yield "segments: one has no samples"
+        return
     if record.identity != identity(record.dtype, record.sample_shape, record.micrographs, record.segments):
         yield "identity: not that of the micrographs and segments"
     if record.splits != ranges_of_splits(record.segments) or set(record.splits) != set(get_args(SplitName)):
@@ -90,7 +93,8 @@ def inconsistencies(record: DatasetRecord) -> Iterator[str]:
     shared = any(len(splits) > 1 for splits in splits_of.values())
     if record.held_out != ("regions" if shared else "micrographs"):
         yield "held_out: not what the segments show"
-    if record.made_from.parameters.get("patches", {}).get("stride_px") != record.stride_px:
+    patches = record.made_from.parameters.get("patches")
+    if not isinstance(patches, dict) or patches.get("stride_px") != record.stride_px:
         yield "stride_px: not that of the run file"
     samples = samples_in_files(record.segments)
     length = sample_bytes(record.sample_shape, record.dtype)

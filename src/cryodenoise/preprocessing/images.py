@@ -183,8 +183,13 @@ def largest_images_bytes(candidates: Sequence[Candidate], parameters: Preprocess
         with suppress(UserError):  # whoever reads it will say so
             header = micrographs.read_header(candidate.path)
             largest_px = max(largest_px, header.height_px * header.width_px)
+    return images_bytes(largest_px, parameters)
+
+
+def images_bytes(pixels: int, parameters: PreprocessParameters) -> int:
+    """What the images of a micrograph of so many pixels take in memory."""
     images = 1 + (parameters.pairs.kind == "given") + (parameters.gain is not None)
-    return 4 * images * largest_px
+    return 4 * images * pixels
 
 
 def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Images:

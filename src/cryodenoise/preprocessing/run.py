@@ -187,10 +187,19 @@ def _require_distinct(written: Iterable[Written]) -> None:
 
 
 def _workers(candidates: Sequence[Candidate], parameters: PreprocessParameters, rank: Rank) -> int:
+    return workers_for(worker_bytes(largest_images_bytes(candidates, parameters)), parameters, rank)
+
+
+def worker_bytes(images_bytes: int) -> int:
+    """Memory that a worker takes whose largest images take so much."""
+    return _PROCESS_BYTES + images_bytes
+
+
+def workers_for(worker_bytes: int, parameters: PreprocessParameters, rank: Rank) -> int:
     """Processes: one a core of this machine, as far as its free memory goes."""
     if parameters.workers:
         return parameters.workers
-    fitting = psutil.virtual_memory().available // (_PROCESS_BYTES + largest_images_bytes(candidates, parameters))
+    fitting = psutil.virtual_memory().available // worker_bytes
     return max(1, min(available_cores(), fitting) // rank.local_world)
 
 

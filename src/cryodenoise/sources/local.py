@@ -26,7 +26,7 @@ _BLOCK_BYTES = 1 << 22
 
 def plan(parameters: DownloadParameters) -> list[SourceFile]:
     """The files that would be linked or copied."""
-    return [_source_file(path) for path in _paths(_section(parameters)).values()]
+    return [_source_file(path) for path in paths(_section(parameters)).values()]
 
 
 def fetch(
@@ -34,16 +34,16 @@ def fetch(
 ) -> list[RawFile]:
     """Link or copy the selected files; see `sources.Fetch`."""
     section = _section(parameters)
-    paths = _paths(section)
-    if any(path.parent.resolve() == raw_dir.resolve() for path in paths.values()):
+    by_name = paths(section)
+    if any(path.parent.resolve() == raw_dir.resolve() for path in by_name.values()):
         raise UserError(
             f"local.path: {section.path} is raw_dir itself: give `preprocess` that folder, without download"
         )
-    console.say(f"{section.path}: {counted(len(paths))} to {section.place}")
+    console.say(f"{section.path}: {counted(len(by_name))} to {section.place}")
     stop = threading.Event()
 
     def bring(file: SourceFile, reached: Reached) -> None:
-        original, path = paths[file.name], raw_dir / file.name
+        original, path = by_name[file.name], raw_dir / file.name
         if section.place == "copy":
             _copy(original, path, reached, stop)
         else:
@@ -52,7 +52,7 @@ def fetch(
 
     return Gathering(
         place=section.path,
-        files=[_source_file(paths[name]) for name in again(list(paths), mend, section.path)],
+        files=[_source_file(by_name[name]) for name in again(list(by_name), mend, section.path)],
         bring=bring,
         kept=lambda _: 0,
         journal=Journal(raw_dir),
@@ -74,7 +74,7 @@ def _source_file(path: Path) -> SourceFile:
     return SourceFile(path.name, (), Announced(path.stat().st_size, None))
 
 
-def _paths(section: LocalParameters) -> dict[str, Path]:
+def paths(section: LocalParameters) -> dict[str, Path]:
     """The selected files by name, sorted; hidden files and folders do not count."""
     place = Path(section.path).expanduser()
     found = list(place.iterdir()) if place.is_dir() else list(place.parent.glob(place.name))

@@ -1,7 +1,6 @@
-"""What raw/ holds, told by reading it: entries of download.json, and the findings of checking it again."""
+"""What raw/ holds, told by reading it: the entries of download.json."""
 
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -58,38 +57,3 @@ def load(raw_dir: Path) -> DownloadRecord:
         UserError: If there is none, or none that can be read.
     """
     return DownloadRecord.load_document(require_document(raw_dir, DOCUMENT_NAME, "download"))
-
-
-def findings_of_raw(raw_dir: Path, advance: Callable[[int], object] = lambda _: None) -> Iterator[str]:
-    """Hold every file of a finished download against download.json: length, SHA-256, digest of the pixels.
-
-    Args:
-        raw_dir: Folder that `download` wrote.
-        advance: Told the bytes of each file that was checked.
-
-    Yields:
-        One sentence a finding: the file, what is wrong and what to do.
-
-    Raises:
-        UserError: If there is no download.json, or none that can be read.
-    """
-    record = load(raw_dir)
-    for file in record.files:
-        path = raw_dir / file.name
-        if problem := size_problem(path, file.size_bytes) or _altered(path, file):
-            yield f"{path}: {problem}: move it away and run `cryodenoise download` again"
-        advance(file.size_bytes)
-    ours = {file.name for file in record.files} | {DOCUMENT_NAME}
-    for path in sorted(raw_dir.iterdir()):
-        known = path.name in ours or path.name.startswith(".") or path.name == "lost+found"
-        if not known and path.suffix not in (".log", REJECTED_SUFFIX):
-            yield f"{path}: download.json does not name it: move it to a folder of its own"
-
-
-def _altered(path: Path, expected: RawFile) -> str | None:
-    found = describe(path)
-    if found.sha256 != expected.sha256:
-        return f"SHA-256 {found.sha256[:16]}…, expected {expected.sha256[:16]}…: altered since it was downloaded"
-    if found.pixel_digest != expected.pixel_digest:
-        return "its pixels are not those that download.json names, though its SHA-256 is: download.json was altered"
-    return None

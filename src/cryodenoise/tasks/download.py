@@ -9,7 +9,7 @@ from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.console import Console
 from cryodenoise.dataset.writer import drop_journals
 from cryodenoise.errors import UserError, require_known
-from cryodenoise.sources import SOURCES, record
+from cryodenoise.sources import SOURCES, check, record
 
 DOCUMENT_NAME = record.DOCUMENT_NAME
 FINDINGS = 1
@@ -69,15 +69,14 @@ def _mend(parameters: DownloadParameters, raw_dir: Path, console: Console) -> No
 
 
 def _verify(raw_dir: Path, console: Console) -> int:
-    document = record.load(raw_dir)
-    total_bytes = sum(file.size_bytes for file in document.files)
-    with console.progress("verify", total_bytes, "bytes") as advance:
-        findings = 0
-        for finding in record.findings_of_raw(raw_dir, advance):
-            console.say(finding)
-            findings += 1
-    if findings:
-        console.say(f"{raw_dir}: {findings} finding{'' if findings == 1 else 's'}")
+    folder = check.RawFolder(raw_dir, record.load(raw_dir), console)
+    count = 0
+    for rule in check.RULES:
+        for finding in rule.findings(folder):
+            console.say(f"{finding.place}: {finding.problem}: move it away and run `cryodenoise download` again")
+            count += 1
+    if count:
+        console.say(f"{raw_dir}: {count} finding{'s' * (count > 1)}")
         return FINDINGS
-    console.say(f"{raw_dir}: all {len(document.files)} micrographs are as they were downloaded")
+    console.say(f"{raw_dir}: all {len(folder.record.files)} micrographs are as they were downloaded")
     return 0

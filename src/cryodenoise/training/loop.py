@@ -32,7 +32,7 @@ from cryodenoise.training.checkpoints import (
 
 _PROBE_SAMPLES = 2  # the fixed batch on which a reloaded checkpoint must predict the same
 _DIVERGENCE_CHECK_STEPS = 50  # reading the loss waits for a GPU, so not every step
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 def run_training(
@@ -54,7 +54,7 @@ def run_training(
     """
     torch.manual_seed(seeds.derive(parameters.seed, "weights") % 2**63)
     network = devices.place(MODELS[parameters.model](), device)
-    optimizer = _OPTIMIZERS[parameters.optimizer.name](network.parameters(), lr=parameters.optimizer.learning_rate)
+    optimizer = OPTIMIZERS[parameters.optimizer.name](network.parameters(), lr=parameters.optimizer.learning_rate)
     progress = Progress()
     best_weights: dict[str, torch.Tensor] = {}
     last, best = model_dir / LAST_NAME, model_dir / BEST_NAME

@@ -110,7 +110,15 @@ def test_parameters_of_the_machine_do_not_determine_the_output() -> None:
 def test_a_document_comes_back_as_it_was_written(tmp_path: Path) -> None:
     note = Note(format=Note.FORMAT, format_version=Note.VERSION, value=0.1 + 0.2)
     (tmp_path / "note.json").write_text(note.dumps())
-    assert Note.load_document(tmp_path / "note.json") == note
+    loaded = Note.load_document(tmp_path / "note.json")
+    assert loaded.model_copy(update={"content_sha256": ""}) == note
+
+
+def test_an_edited_document_is_refused(tmp_path: Path) -> None:
+    text = Note(format=Note.FORMAT, format_version=Note.VERSION, value=1.5).dumps()
+    (tmp_path / "note.json").write_text(text.replace("1.5", "1.6"))
+    with pytest.raises(UserError, match=r"content_sha256: found .*edited since it was written"):
+        Note.load_document(tmp_path / "note.json")
 
 
 @pytest.mark.parametrize(

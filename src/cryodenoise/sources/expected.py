@@ -1,0 +1,56 @@
+"""Which micrographs a run file of `download` will bring, with their shapes, before anything is fetched."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryodenoise import micrographs
+from cryodenoise.config.run_files import DownloadParameters
+from cryodenoise.errors import UserError
+from cryodenoise.sources import local, plan
+
+_PUBLISHED_SHAPES = {(10025, "14sep05c_averaged_196"): (7420, 7676)}
+"""Rows and columns of the micrographs in folders of EMPIAR entries (https://www.ebi.ac.uk/empiar/EMPIAR-10025/)."""
+_ATTEMPTS = 2
+"""How often a server is asked: who plans does not want to wait for minutes."""
+
+
+@dataclass(frozen=True)
+class ExpectedFile:
+    """A micrograph to come."""
+
+    name: str
+    size_bytes: int
+    height_px: int
+    width_px: int
+
+
+def expected_files(parameters: DownloadParameters) -> list[ExpectedFile]:
+    """The micrographs to come, in order of their names; a server is asked what it has, and nothing is fetched.
+
+    Raises:
+        UserError: If the source cannot be listed, or the shapes of its micrographs are not known yet.
+    """
+    hasty = parameters.transfer.model_copy(update={"attempts": _ATTEMPTS})
+    files = plan(parameters.model_copy(update={"transfer": hasty}))
+    wanted = [file for file in files if micrographs.is_micrograph(Path(file.name))]
+    shapes = _shapes(parameters, [file.name for file in wanted])
+    return [
+        ExpectedFile(file.name, file.announced.size_bytes, *shape) for file, shape in zip(wanted, shapes, strict=True)
+    ]
+
+
+def _shapes(parameters: DownloadParameters, names: list[str]) -> list[tuple[int, int]]:
+    if parameters.synthetic:
+        return [(parameters.synthetic.height_px, parameters.synthetic.width_px)] * len(names)
+    if parameters.local:
+        paths = local.paths(parameters.local)
+        headers = [micrographs.read_header(paths[name]) for name in names]
+        return [(header.height_px, header.width_px) for header in headers]
+    if parameters.empiar:
+        shape = _PUBLISHED_SHAPES.get((parameters.empiar.entry, parameters.empiar.directory))
+        if shape:
+            return [shape] * len(names)
+    raise UserError(
+        f"source {parameters.source}: the shapes of its micrographs are not known before they are there: run "
+        "`cryodenoise download` first, or give a folder of such micrographs as --raw_dir"
+    )

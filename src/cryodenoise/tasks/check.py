@@ -1,0 +1,201 @@
+"""Command `check`: a folder of a workspace, or all of them, held against what their documents say."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cryodenoise.claims import MARKER_NAME, entries
+from cryodenoise.config.documents import DatasetRecord, DownloadRecord, TrainingRecord
+from cryodenoise.config.report import Report
+from cryodenoise.config.schema import Document
+from cryodenoise.console import Console
+from cryodenoise.dataset import check as dataset_rules
+from cryodenoise.errors import UserError
+from cryodenoise.evaluation import check as results_rules
+from cryodenoise.findings import Finding, Rule, rule
+from cryodenoise.sources import check as raw_rules
+from cryodenoise.tasks.folders import KINDS, Kind, is_unfinished, kind_of, read_json
+from cryodenoise.training import check as model_rules
+
+
+def check(directory: Path, console: Console) -> int:
+    """Tell everything that is wrong with a folder that a task wrote, or with those of a workspace.
+
+    Returns:
+        The exit code: 0 if nothing is wrong, else 1.
+
+    Raises:
+        UserError: If the folder is neither.
+    """
+    if not directory.is_dir():
+        found = "is a file" if directory.exists() else "does not exist"
+        raise UserError(f"{directory}: {found}, expected a folder that a task wrote, or a workspace")
+    kind = kind_of(directory)
+    if kind:
+        count = _check_folder(directory, kind, console)
+    else:
+        folders = [(directory / kind.name, kind) for kind in KINDS if (directory / kind.name).is_dir()]
+        if not any(_has_work(folder) for folder, _ in folders):
+            documents = ", ".join(kind.document_name for kind in KINDS)
+            raise UserError(
+                f"{directory}: holds none of {documents}, nor folders that do: give a folder that a task wrote, or a "
+                "workspace"
+            )
+        count = sum(_check_folder(folder, kind, console) for folder, kind in folders)
+        count += _apply(FITTING, directory, console)
+    console.say("no findings" if not count else f"{count} finding{'s' * (count > 1)}")
+    return 1 if count else 0
+
+
+def _has_work(folder: Path) -> bool:
+    return kind_of(folder) is not None
+
+
+@rule("FOLDER-1", "the work in the folder is finished")
+def finished(folder: Path) -> Iterator[Finding]:
+    """A marker of unfinished work."""
+    if (folder / MARKER_NAME).exists():
+        task = read_json(folder / MARKER_NAME).get("task", "its task")
+        yield Finding(folder / MARKER_NAME, f"found unfinished work, expected none: run `{task}` again to go on")
+
+
+def _nothing_else(kind: Kind) -> Rule[Path]:
+    """The rule about other files; raw/ may hold some beside its micrographs."""
+    expected = {*kind.files, kind.document_name, MARKER_NAME}
+
+    def findings(folder: Path) -> Iterator[Finding]:
+        for path in entries(folder):
+            left_over = is_unfinished(path.name)
+            if path.name not in expected and (left_over or kind.name != "raw"):
+                what = "what unfinished work left" if left_over else f"what `{kind.task}` did not write"
+                yield Finding(path, f"found {what}, expected only what {kind.document_name} tells of: move it away")
+
+    sentence = (
+        "nothing is left of unfinished work" if kind.name == "raw" else "nothing is there that its task did not write"
+    )
+    return Rule("FOLDER-2", sentence, findings)
+
+
+def _valid(kind: Kind, loaded: list[Document]) -> Rule[Path]:
+    """The rule about the document itself, which is appended to `loaded` where it can be read."""
+
+    def findings(folder: Path) -> Iterator[Finding]:
+        path = folder / kind.document_name
+        if not path.is_file():
+            yield Finding(path, f"missing, expected the document that `{kind.task}` writes")
+            return
+        try:
+            document, edited = kind.document.read_document(path)
+            loaded.append(document)
+            if edited:
+                yield Finding(path, edited)
+        except UserError as error:
+            for line in str(error).splitlines():
+                yield Finding(path, line.removeprefix(f"{path}: ").removesuffix(f": {kind.document.remedy()}"))
+        except OSError as error:
+            yield Finding(path, f"cannot be read ({error.strerror}), expected JSON")
+        except RecursionError:
+            yield Finding(path, "found endless nesting, expected a document")
+
+    return Rule(
+        "FOLDER-3", f"{kind.document_name} is of this version, as its schema says and as it was written", findings
+    )
+
+
+def _check_folder(folder: Path, kind: Kind, console: Console) -> int:
+    """Apply the rules of one folder; how many findings there were."""
+    if not (folder / kind.document_name).exists() and not (folder / MARKER_NAME).exists():
+        if kind.name == "raw":
+            console.say(f"{folder}: no {kind.document_name}: micrographs of one's own, not checked")
+            return 0
+        if not entries(folder):
+            console.say(f"{folder}: empty, not checked")
+            return 0
+    console.say(f"{folder}: what `{kind.task}` writes")
+    count = _apply([finished], folder, console)
+    if not (folder / kind.document_name).exists() and (folder / MARKER_NAME).exists():
+        return count  # there is nothing yet to hold it against
+    count += _apply([_nothing_else(kind)], folder, console)
+    loaded: list[Document] = []
+    damages = _apply([_valid(kind, loaded)], folder, console)
+    for document in loaded:
+        rules, about = _rules_of(folder, document, console)
+        started_s = time.monotonic()
+        damages += _apply(rules, about, console)
+        what, size_bytes = _amount(document)
+        elapsed_s = time.monotonic() - started_s
+        rate = f", {size_bytes / 1e6:.1f} MB in {elapsed_s:.1f} s ({size_bytes / 1e6 / elapsed_s:.0f} MB/s)"
+        console.say(f"  checked: {what}{rate if size_bytes else ''}")
+    if damages:
+        console.say(f"  what to do: {kind.document.remedy()}")
+    return count + damages
+
+
+def _rules_of(folder: Path, document: Document, console: Console) -> tuple[Sequence[Rule[Any]], object]:
+    """The rules for what a document describes, and what they apply to."""
+    match document:
+        case DownloadRecord():
+            return raw_rules.RULES, raw_rules.RawFolder(folder, document, console)
+        case DatasetRecord():
+            return dataset_rules.RULES, dataset_rules.DatasetFolder(folder, document, console)
+        case TrainingRecord():
+            return model_rules.RULES, model_rules.ModelFolder(folder, document)
+        case Report():
+            return results_rules.RULES, results_rules.ResultsFolder(folder, document)
+    raise AssertionError(document.FORMAT)
+
+
+def _amount(document: Document) -> tuple[str, int]:
+    """What a document describes, in words, and the bytes of the large files among it."""
+    match document:
+        case DownloadRecord():
+            return f"{len(document.files)} micrographs", sum(file.size_bytes for file in document.files)
+        case DatasetRecord():
+            samples = sum(place.samples for place in document.splits.values())
+            return f"{samples:,} inputs and targets", sum(file.size_bytes for file in document.files)
+        case TrainingRecord():
+            return f"weights of {document.model}", 0
+    return "scores", 0
+
+
+def _apply(rules: Iterable[Rule[Any]], about: object, console: Console) -> int:
+    """Say of each rule that it holds, or every finding; how many there were."""
+    total = 0
+    for each in rules:
+        count = 0
+        for finding in each.findings(about):
+            count += 1
+            console.say(f"  {each.identifier}: {finding.place}: {finding.problem}")
+        if not count:
+            console.say(f"  ok {each.identifier}: {each.sentence}")
+        total += count
+    return total
+
+
+def _at(workspace: Path, name: str, *keys: str) -> Any:
+    """A value in the document of one of the folders; None where there is none."""
+    kind = next(kind for kind in KINDS if kind.name == name)
+    value: Any = read_json(workspace / name / kind.document_name)
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+@rule("WORKSPACE-1", "each folder was made from what the folder before it holds")
+def made_from_each_other(workspace: Path) -> Iterator[Finding]:
+    """Folders that are made from other data or weights than those beside them."""
+    dataset, weights = _at(workspace, "data", "identity"), _at(workspace, "model", "weights", "sha256")
+    links: list[tuple[str, str, Any, Any]] = [
+        ("data", "source", _at(workspace, "data", "source"), _at(workspace, "raw", "made_from")),
+        ("model", "made_from.inputs.dataset", _at(workspace, "model", "made_from", "inputs", "dataset"), dataset),
+        ("results", "dataset_identity", _at(workspace, "results", "dataset_identity"), dataset),
+        ("results", "weights.sha256", _at(workspace, "results", "weights", "sha256"), weights),
+    ]
+    for name, key, found, expected in links:
+        if found is not None and expected is not None and found != expected:
+            shown = (f"{value[:16]}…" if isinstance(value, str) else "another run file" for value in (found, expected))
+            yield Finding(workspace / name, "{}: found {}, expected {}".format(key, *shown))
+
+
+FITTING: tuple[Rule[Path], ...] = (made_from_each_other,)

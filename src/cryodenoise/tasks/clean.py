@@ -1,0 +1,168 @@
+"""Command `clean`: what the tasks of a run set left in a workspace goes, and nothing else."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from cryodenoise.claims import JOURNAL_PATTERN, MARKER_NAME, locked
+from cryodenoise.console import Console
+from cryodenoise.errors import UserError
+from cryodenoise.estimates.table import size
+from cryodenoise.files import PARTIAL_SUFFIX
+from cryodenoise.sources.record import REJECTED_SUFFIX
+from cryodenoise.tasks.folders import KINDS, LOGS, Kind, named_micrographs, read_json
+
+_TOLD_BY_REPORT = {"preprocess", "train"}
+"""Tasks whose parameters report.json tells beside those of `test`, on which hardly anything depends."""
+_WRITE_TEST = ".write-test-*"  # `files.make_directory` was killed at the wrong moment
+
+
+@dataclass(frozen=True)
+class Found:
+    """A folder of a workspace, sorted out.
+
+    Attributes:
+        folder: The folder.
+        document: Name of what says that it is the run set's; goes last. None for logs.
+        ours: Files that a task wrote, the document among them.
+        others: Everything else in the folder.
+    """
+
+    folder: Path
+    document: str | None
+    ours: list[Path]
+    others: list[Path]
+
+
+def clean(run_set: Path, workspace: Path, yes: bool, console: Console, ask: Callable[[str], str] | None = None) -> None:
+    """Remove what the tasks of a run set wrote in a workspace, after asking.
+
+    Args:
+        run_set: Folder of run files: a folder of the workspace is only touched if it was made from one of them.
+        workspace: Folder of raw/, data/, model/, results/ and logs/.
+        yes: Do not ask.
+        console: Takes what is to be said.
+        ask: Puts a question to the user; None asks on the terminal.
+
+    Raises:
+        UserError: If there is no such run set or workspace, a task is at work there, or there is nobody to ask.
+    """
+    if not workspace.is_dir():
+        raise UserError(f"{workspace}: no such folder, expected a workspace: nothing to clean")
+    with ExitStack() as stack:
+        found = list(_sort_out(run_set, workspace, console, stack))
+        count = sum(len(entry.ours) for entry in found)
+        if not count:
+            console.say(f"{workspace}: holds nothing that the tasks of {run_set} left")
+            return
+        for entry in found:
+            size_bytes = sum(path.lstat().st_size for path in entry.ours)
+            console.say(f"{entry.folder}: {_files(len(entry.ours))}, {size(size_bytes)}")
+            for path in entry.others:
+                console.say(f"  stays: {path}, which no task of this run set wrote")
+        if not yes and not _agreed(f"Remove {_files(count)}? [y/N] ", ask):
+            console.say("nothing was removed")
+            return
+        for entry in found:
+            _remove(entry)
+    console.say(f"removed {_files(count)}")
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"
+
+
+def _agreed(question: str, ask: Callable[[str], str] | None) -> bool:
+    if ask is None and not sys.stdin.isatty():
+        raise UserError("there is no terminal to ask on: give --yes to remove the files without a question")
+    try:
+        return (ask or input)(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D is no yes
+        return False
+
+
+def _sort_out(run_set: Path, workspace: Path, console: Console, stack: ExitStack) -> Iterator[Found]:
+    """The folders that are the run set's, each locked; says why another one stays."""
+    if not any((run_set / f"{kind.task}.yaml").is_file() for kind in KINDS):
+        raise UserError(f"{run_set}: holds no run file, expected {', '.join(f'{kind.task}.yaml' for kind in KINDS)}")
+    all_ours = True
+    for kind in KINDS:
+        folder = workspace / kind.name
+        if not folder.is_dir() or not any(folder.iterdir()):
+            continue
+        if reason := _why_not(kind, folder, run_set / f"{kind.task}.yaml"):
+            console.say(f"{folder}: stays: {reason}")
+            all_ours = False
+            continue
+        stack.enter_context(locked(folder, kind.task))
+        yield _found(kind, folder)
+    logs = workspace / LOGS
+    if all_ours and logs.is_dir() and not logs.is_symlink():
+        names = {f"{command}.log" for command in (*(kind.task for kind in KINDS), "pipeline")}
+        inside = sorted(logs.iterdir())
+        ours = [path for path in inside if path.name in names and not path.is_dir()]
+        yield Found(logs, None, ours, [path for path in inside if path not in ours])
+
+
+def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
+    """Why a folder cannot be said to be the run set's; None if it can."""
+    if folder.is_symlink():
+        return "it is a link to a folder elsewhere"
+    if not run_file.is_file():
+        return f"the run set has no {run_file.name}"
+    document = next((name for name in (kind.document_name, MARKER_NAME) if (folder / name).is_file()), None)
+    if document is None:
+        return f"it holds neither {kind.document_name} nor {MARKER_NAME}, so no task wrote it"
+    content = read_json(folder / document)
+    made_from = {
+        kind.task: content.get("made_from"),
+        **{task: content[task] for task in _TOLD_BY_REPORT & set(content)},
+    }
+    for upstream in KINDS:
+        path = run_file.with_name(f"{upstream.task}.yaml")
+        if upstream.task in made_from and path.is_file():
+            told = made_from[upstream.task]
+            parameters = told.get("parameters") if isinstance(told, dict) else None
+            if parameters != json.loads(json.dumps(upstream.parameters.load(path).determining())):
+                return f"{document} does not say that it was made from {path}"
+    return None
+
+
+def _found(kind: Kind, folder: Path) -> Found:
+    document = kind.document_name if (folder / kind.document_name).is_file() else MARKER_NAME
+    micrographs = named_micrographs(folder) if kind.name == "raw" else {}
+    written = {*kind.files, *micrographs, kind.document_name, MARKER_NAME}
+    under_way = kind.name == "raw" and document == MARKER_NAME
+
+    def is_ours(path: Path) -> bool:
+        if path.is_dir() and not path.is_symlink():
+            return False
+        size_bytes = micrographs.get(path.name)
+        if size_bytes is not None and not path.is_symlink() and path.stat().st_size != size_bytes:
+            return False  # somebody put another file there
+        known = path.name.removesuffix(PARTIAL_SUFFIX).removesuffix(REJECTED_SUFFIX) in written or (
+            under_way and path.name.endswith(PARTIAL_SUFFIX)
+        )
+        return known or fnmatch(path.name, JOURNAL_PATTERN) or fnmatch(path.name, _WRITE_TEST)
+
+    inside = sorted(folder.iterdir())
+    ours = [path for path in inside if is_ours(path)]
+    return Found(folder, document, ours, [path for path in inside if path not in ours])
+
+
+def _remove(found: Found) -> None:
+    """Remove files, never what a link points to; what names them goes last, so that this can be run again."""
+    marker = found.folder / MARKER_NAME
+    if found.document:
+        (found.folder / found.document).replace(marker)  # from now on the folder does not pass for whole
+    for path in found.ours:
+        if path != marker:
+            path.unlink(missing_ok=True)
+    marker.unlink(missing_ok=True)
+    if not found.others:
+        with suppress(OSError):  # a mount point stays
+            found.folder.rmdir()

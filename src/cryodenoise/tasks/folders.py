@@ -1,0 +1,119 @@
+"""The folders of a workspace: which task writes which, under which names."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from cryodenoise.claims import JOURNAL_PATTERN, MARKER_NAME
+from cryodenoise.config.documents import DatasetRecord, DownloadRecord, TrainingRecord
+from cryodenoise.config.report import Report
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.schema import Document, Parameters
+from cryodenoise.dataset import layout
+from cryodenoise.files import PARTIAL_SUFFIX
+from cryodenoise.tasks import download, test
+from cryodenoise.training import checkpoints, record
+
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder.
+
+    Attributes:
+        name: What it is called in a workspace.
+        task: The task that writes it.
+        parameters: Schema of the task's run file.
+        document: Schema of the document that finished work holds.
+        document_name: The document's file name.
+        files: Names of what the task writes beside it; the micrographs of raw/ are named in its document instead.
+    """
+
+    name: str
+    task: str
+    parameters: type[Parameters]
+    document: type[Document]
+    document_name: str
+    files: tuple[str, ...]
+
+
+KINDS = (
+    Kind("raw", "download", DownloadParameters, DownloadRecord, download.DOCUMENT_NAME, ()),
+    Kind(
+        "data",
+        "preprocess",
+        PreprocessParameters,
+        DatasetRecord,
+        layout.DOCUMENT_NAME,
+        tuple(
+            name(stem, role)
+            for name in (layout.binary_name, layout.checksums_name)
+            for stem in layout.STEMS
+            for role in layout.ROLES
+        ),
+    ),
+    Kind(
+        "model",
+        "train",
+        TrainParameters,
+        TrainingRecord,
+        record.DOCUMENT_NAME,
+        (checkpoints.BEST_NAME, checkpoints.LAST_NAME),
+    ),
+    Kind("results", "test", TestParameters, Report, test.DOCUMENT_NAME, ()),
+)
+
+
+def kind_of(directory: Path) -> Kind | None:
+    """The kind of a folder: by its document, else by what its unfinished work says, else by the files in it."""
+    for kind in KINDS:
+        if (directory / kind.document_name).exists():
+            return kind
+    task = read_json(directory / MARKER_NAME).get("task")
+    for kind in KINDS:
+        if kind.task == task or any((directory / name).exists() for name in kind.files):
+            return kind
+    return None
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file name is one that only work under way has."""
+    return name == MARKER_NAME or name.endswith(PARTIAL_SUFFIX) or fnmatch(name, JOURNAL_PATTERN)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON mapping that a file holds; empty where it holds none."""
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    return {}
+
+
+def named_micrographs(raw_dir: Path) -> dict[str, int | None]:
+    """Names in raw/ that `download` gave, by its document or by the journals of unfinished work, and their lengths.
+
+    Only names of files in the folder itself count, whatever a document says.
+    """
+    found: dict[str, int | None] = {}
+    for entry in _noted_files(raw_dir):
+        name, size_bytes = entry.get("name"), entry.get("size_bytes")
+        if isinstance(name, str) and Path(name).name == name:
+            found[name] = size_bytes if isinstance(size_bytes, int) else None
+    return found
+
+
+def _noted_files(raw_dir: Path) -> Iterator[dict[str, Any]]:
+    for document in (download.DOCUMENT_NAME, MARKER_NAME):
+        files = read_json(raw_dir / document).get("files", [])
+        yield from (entry for entry in files if isinstance(entry, dict))
+    for journal in sorted(raw_dir.glob(JOURNAL_PATTERN)):
+        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, RecursionError):
+                entry = json.loads(line)
+                if isinstance(entry, dict):
+                    yield from (part for part in entry.values() if isinstance(part, dict))

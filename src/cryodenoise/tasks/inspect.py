@@ -1,0 +1,95 @@
+"""Command `inspect`: figures of some patches of a dataset."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from cryodenoise.config.documents import DatasetRecord, SplitName
+from cryodenoise.config.run_files import PreprocessParameters
+from cryodenoise.config.schema import validate
+from cryodenoise.console import Console
+from cryodenoise.dataset.layout import DOCUMENT_NAME
+from cryodenoise.dataset.origin import origin_of
+from cryodenoise.dataset.reader import SplitReader, open_dataset
+from cryodenoise.errors import UserError, require_known
+from cryodenoise.files import make_directory, write_atomically
+from cryodenoise.report import figures
+from cryodenoise.signal.noise import MODELS
+
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+FEWEST, MOST = len(SPLITS), 24
+
+
+def inspect(data_dir: Path, output_dir: Path | None, patches: int, console: Console) -> None:
+    """Write a contact sheet, histograms and power spectra of patches of the dataset in data_dir.
+
+    Args:
+        data_dir: Folder of the dataset.
+        output_dir: Gets the PNG files; None takes `figures` beside data_dir.
+        patches: How many patches, shared among the splits.
+        console: Takes what is to be said.
+
+    Raises:
+        UserError: If the dataset or a sample is unsound, or output_dir is within data_dir or cannot be written.
+    """
+    if not FEWEST <= patches <= MOST:
+        raise UserError(f"--patches: found {patches}, expected {FEWEST} to {MOST}")
+    output_dir = output_dir or data_dir.resolve().parent / "figures"
+    if output_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise UserError(f"{output_dir}: within {data_dir}, which holds the dataset alone: choose another --output_dir")
+    record = open_dataset(data_dir)
+    path = data_dir / DOCUMENT_NAME
+    parameters = validate(PreprocessParameters, json.dumps(record.made_from.parameters), path)
+    require_known(f"{path}: made_from.parameters.noise.model", parameters.noise.model, MODELS)
+    chosen = list(_chosen(data_dir, record, patches))
+    rows_px, columns_px = record.sample_shape
+    counts = ", ".join(f"{record.splits[split].samples:,} {split}" for split in SPLITS)
+    title = (
+        f"dataset {record.identity[:16]}: patches of {rows_px} × {columns_px} ({counts})\n{len(chosen)} of them, "
+        f"spread evenly over the splits; noise: {_noise(parameters)}"
+    )
+    drawn = {
+        "contact_sheet.png": figures.contact_sheet(chosen, title),
+        "histograms.png": figures.histograms(chosen, title),
+        "power_spectra.png": figures.power_spectra(chosen, title),
+    }
+    make_directory(output_dir)
+    for name, content in drawn.items():
+        write_atomically(output_dir / name, content)
+        console.say(f"{output_dir / name}")
+
+
+def spread(samples: int, count: int) -> list[int]:
+    """Indices of at most `count` samples, evenly spread: the middles of equal parts."""
+    count = min(count, samples)
+    return [(2 * part + 1) * samples // (2 * count) for part in range(count)]
+
+
+def _chosen(data_dir: Path, record: DatasetRecord, patches: int) -> Iterator[figures.Patch]:
+    for number, split in enumerate(SPLITS):
+        place = record.splits[split]
+        indices = spread(place.samples, (patches + len(SPLITS) - 1 - number) // len(SPLITS))
+        with SplitReader(data_dir, record, split) as reader:
+            inputs, targets = reader.read(np.array(indices))
+        for index, noisy, clean in zip(indices, inputs[:, 0], targets[:, 0], strict=True):
+            origin = origin_of(record, place.file, place.first_sample + index)
+            assert origin is not None  # `open_dataset` has seen that segments cover the splits
+            micrograph = record.micrographs[record.segments[origin.segment].micrograph]
+            label = f"{_short(origin.micrograph)}\nrow {origin.y_px}, column {origin.x_px}"
+            yield figures.Patch(split, label, noisy, clean, micrograph.pixel_size_angstrom)
+
+
+def _short(name: str) -> str:
+    """A name as far as a figure has room, its end kept: micrographs of one session begin alike."""
+    return name if len(name) <= 30 else f"…{name[-29:]}"
+
+
+def _noise(parameters: PreprocessParameters) -> str:
+    """What the run file says of the noise, in words."""
+    if parameters.pairs.kind == "given":
+        return "as given"
+    noise, model = parameters.noise, MODELS[parameters.noise.model]
+    shot = [f"{noise.electrons_at_one} electrons at intensity 1"] * model.shot
+    return ", ".join([noise.model, *shot, *[f"sigma {noise.sigma}"] * model.readout])

@@ -1,0 +1,175 @@
+"""Command `plan`: what the tasks of a run set will take, before anything is fetched or written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cryodenoise import environment
+from cryodenoise.config.documents import DownloadRecord
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.console import Console
+from cryodenoise.dataset.layout import sample_bytes
+from cryodenoise.dataset.reader import open_dataset
+from cryodenoise.errors import UserError, require_known
+from cryodenoise.estimates.disks import measure, nearest_directory
+from cryodenoise.estimates.rows import Samples, download_row, preprocess_row, test_row, train_row
+from cryodenoise.estimates.table import Row, gibibytes, render, size
+from cryodenoise.files import free_bytes, require_directory
+from cryodenoise.models import MODELS
+from cryodenoise.preprocessing.images import Candidate, Shape, find_candidates, read_shape
+from cryodenoise.preprocessing.plan import RawMicrograph
+from cryodenoise.signal.noise import MODELS as NOISE_MODELS
+from cryodenoise.signal.normalize import RULES
+from cryodenoise.sources import SOURCES
+from cryodenoise.sources.expected import ExpectedFile, expected_files
+from cryodenoise.tasks.folders import KINDS
+
+_PROBE_BYTES = 500_000_000
+"""Room that the trials of disk and preprocessing need for a moment, with the usual reserve."""
+
+Listing = Callable[[DownloadParameters], list[ExpectedFile]]
+
+
+@dataclass(frozen=True)
+class RunSet:
+    """The run files of a run set; None for a task without one."""
+
+    folder: Path
+    download: DownloadParameters | None
+    preprocess: PreprocessParameters | None
+    train: TrainParameters | None
+    test: TestParameters | None
+
+
+def plan(
+    run_set: Path, workspace: Path, raw_dir: Path | None, console: Console, listing: Listing = expected_files
+) -> int:
+    """Tell what each task of a run set will take in a workspace, against what this machine has.
+
+    Args:
+        run_set: Folder of run files.
+        workspace: Where they would work.
+        raw_dir: Micrographs that are there already; None for those of the workspace or of the run set.
+        console: Takes what is to be said.
+        listing: Names and sizes of the micrographs that a run file of `download` would bring.
+
+    Returns:
+        The exit code: 0 if all fits, else 1.
+
+    Raises:
+        UserError: If a run file or a micrograph is unsound, or nothing is known of the micrographs.
+    """
+    given = _load(run_set)
+    place = nearest_directory(workspace)
+    free, memory = free_bytes(place), psutil.virtual_memory().available
+    console.say(
+        f"{run_set} in {workspace.absolute()}, on this machine: {environment.available_cores()} cores "
+        f"({environment.processor_name()}), {gibibytes(memory)} of memory free, {size(free)} free at {place}"
+    )
+    if free < _PROBE_BYTES:
+        raise UserError(
+            f"{place}: {size(free)} free, not even enough to try how fast it is: free some space or choose a "
+            "--workspace on another disk"
+        )
+    rates = measure(place)
+    basis = [
+        f"disk: 64 MiB were written at {size(rates.written)}/s and read back at {size(rates.read)}/s at {place}",
+    ]
+    rows: list[Row] = []
+    files: dict[Path, int] = {}
+    done = [kind.task for kind in KINDS if (workspace / kind.name / kind.document_name).exists()]
+    if given.download and raw_dir is None and "download" not in done:
+        rows.append(download_row(given.download, listing(given.download), workspace / "raw", basis))
+    if given.preprocess and "preprocess" not in done:
+        micrographs = _micrographs(given, workspace, raw_dir, listing)
+        row, samples, files = preprocess_row(given.preprocess, micrographs, workspace / "data", place, rates, basis)
+        rows.append(row)
+    else:
+        samples = _samples_there(given, workspace)
+    if given.train and "train" not in done:
+        rows.append(train_row(given.train, samples, rates, basis))
+    if given.test and "test" not in done:
+        model = given.train.model if given.train else next(iter(MODELS))
+        rows.append(test_row(given.test, model, samples, rates, basis))
+    for task in done:
+        console.say(f"{task}: the workspace holds finished work of it, which is not planned again")
+    console.say("\n" + render(rows))
+    if files:
+        console.say("\nfiles of data/, in bytes:")
+        width = len(f"{max(files.values()):,}")
+        for path, length in files.items():
+            console.say(f"  {length:>{width},}  {path.name}")
+    console.say("\ntimes are estimates; they rest on\n" + "\n".join(f"  {line}" for line in basis) + "\n")
+    wanted = sum(row.disk_bytes for row in rows)
+    greatest = max((row.memory_bytes or 0 for row in rows), default=0)
+    lacking = (wanted > free) + (greatest > memory)
+    console.say(f"{_verdict(wanted <= free)} disk: {size(wanted)} needed, {size(free)} free at {place}")
+    console.say(f"{_verdict(greatest <= memory)} memory: {gibibytes(greatest)} needed, {gibibytes(memory)} free")
+    return 1 if lacking else 0
+
+
+def _verdict(fits: bool) -> str:
+    return "fits:" if fits else "DOES NOT FIT:"
+
+
+def _load(run_set: Path) -> RunSet:
+    paths = {kind.task: run_set / f"{kind.task}.yaml" for kind in KINDS}
+    there = {task: path for task, path in paths.items() if path.is_file()}
+    if not there:
+        raise UserError(f"{run_set}: holds no run file, expected {', '.join(p.name for p in paths.values())}: see run/")
+    given = RunSet(
+        run_set,
+        DownloadParameters.load(there["download"]) if "download" in there else None,
+        PreprocessParameters.load(there["preprocess"]) if "preprocess" in there else None,
+        TrainParameters.load(there["train"]) if "train" in there else None,
+        TestParameters.load(there["test"]) if "test" in there else None,
+    )
+    if given.download:
+        require_known(f"{paths['download']}: source", given.download.source, SOURCES)
+    if given.preprocess:
+        require_known(f"{paths['preprocess']}: noise.model", given.preprocess.noise.model, NOISE_MODELS)
+        require_known(f"{paths['preprocess']}: normalization", given.preprocess.normalization, RULES)
+    if given.train:
+        require_known(f"{paths['train']}: model", given.train.model, MODELS)
+    return given
+
+
+def _micrographs(given: RunSet, workspace: Path, raw_dir: Path | None, listing: Listing) -> list[RawMicrograph]:
+    """The micrographs to preprocess: those that are there, else those to come."""
+    assert given.preprocess is not None  # the caller sees to it
+    document = (raw_dir or workspace / "raw") / "download.json"
+    if raw_dir or document.exists():
+        require_directory(document.parent, "download")
+        record = DownloadRecord.load_document(document) if document.exists() else None
+        candidates = find_candidates(document.parent, record, given.preprocess)
+        return [RawMicrograph(candidate, read_shape(candidate, given.preprocess)) for candidate in candidates]
+    if given.download is None:
+        raise UserError(
+            f"{given.folder / 'download.yaml'}: missing, so this run set needs micrographs of your own: give "
+            "--raw_dir FOLDER"
+        )
+    files, size_px = listing(given.download), given.preprocess.patches.size_px
+    for file in files:
+        if min(file.height_px, file.width_px) < size_px:
+            raise UserError(
+                f"{given.folder / 'preprocess.yaml'}: patches.size_px: found {size_px}, but micrographs are "
+                f"{file.height_px} × {file.width_px}: lower it"
+            )
+    return [
+        RawMicrograph(Candidate(workspace / "raw" / file.name, file.name), Shape(file.height_px, file.width_px, None))
+        for file in files
+    ]
+
+
+def _samples_there(given: RunSet, workspace: Path) -> Samples:
+    """What a dataset that is there holds, for a run set that makes none."""
+    try:
+        record = open_dataset(workspace / "data")
+    except UserError as error:
+        raise UserError(
+            f"{given.folder / 'preprocess.yaml'}: missing, and there is no dataset to train on either: {error}"
+        ) from error
+    length = sample_bytes(record.sample_shape, record.dtype)
+    return Samples({split: where.samples for split, where in record.splits.items()}, record.sample_shape[0], length)

@@ -1,0 +1,192 @@
+"""`clean` removes what the tasks of a run set left, asks first, and touches nothing else."""
+
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cryodenoise.cli import main
+from cryodenoise.console import Console
+from cryodenoise.tasks.clean import clean
+from refusals import DOCUMENTS, Refusal, contents
+from workspaces import Workspace
+
+FOLDERS = ("raw", "data", "model", "results")
+
+
+def words(workspace: Workspace, *more: str) -> list[str]:
+    return ["clean", str(workspace / "run"), "--workspace", str(workspace.root), *more]
+
+
+def left(workspace: Workspace) -> set[str]:
+    """Files that are left beside the run files."""
+    return {name for name in contents(workspace.root) if not name.startswith("run/")}
+
+
+def test_everything_goes_but_the_run_files(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == set()
+    assert [path.name for path in finished.root.iterdir()] == ["run"]
+    shown = capsys.readouterr().out
+    assert f"{finished / 'raw'}: 5 files, " in shown
+    assert f"{finished / 'data'}: 9 files, " in shown
+    assert main(words(finished, "--yes")) == 0
+    assert "nothing" in capsys.readouterr().out
+    assert finished.run("download", "preprocess", "train", "test") == 0
+
+
+@pytest.mark.parametrize(("answer", "goes"), [("y", True), ("YES ", True), ("", False), ("n", False), ("yup", False)])
+def test_the_answer_counts(finished: Workspace, answer: str, goes: bool) -> None:
+    asked = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return answer
+
+    before = left(finished)
+    clean(finished / "run", finished.root, yes=False, console=Console(), ask=ask)
+    assert left(finished) == (set() if goes else before)
+    assert len(asked) == 1
+
+
+def test_an_end_of_input_is_no_yes(finished: Workspace) -> None:
+    def ask(_: str) -> str:
+        raise EOFError
+
+    before = left(finished)
+    clean(finished / "run", finished.root, yes=False, console=Console(), ask=ask)
+    assert left(finished) == before
+
+
+def test_without_a_terminal_it_does_not_guess(finished: Workspace, refuse: Refusal) -> None:
+    refuse.command(words(finished), finished.root, "no terminal", "--yes")
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_files_of_ones_own_stay(finished: Workspace, capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    names = ["notes.txt", "mine.mrc", "other.bin", "other.bin.partial", "sub/train_input.bin"]
+    for name in names:
+        path = finished / folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == {f"{folder}/{name}" for name in names}
+    shown = capsys.readouterr().out
+    assert all(f"stays: {finished / folder / name.split('/')[0]}" in shown for name in names)
+
+
+def test_micrographs_of_ones_own_stay(finished: Workspace) -> None:
+    (finished / "raw/download.json").unlink()
+    before = contents(finished / "raw")
+    assert main(words(finished, "--yes")) == 0
+    assert contents(finished / "raw") == before
+    assert {name.split("/")[0] for name in left(finished)} == {"raw"}
+
+
+def test_a_micrograph_that_took_the_place_of_ours_stays(finished: Workspace) -> None:
+    (finished / "raw/synthetic_0001.mrc").write_bytes(b"another")
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == {"raw/synthetic_0001.mrc"}
+
+
+@pytest.mark.parametrize("task", ["download", "preprocess", "train"])
+def test_what_another_run_set_made_stays(finished: Workspace, task: str) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "download": {"synthetic": {"seed": 1}},
+        "preprocess": {"noise": {"seed": 1}},
+        "train": {"epochs": 9},
+    }
+    folder = {"download": "raw", "preprocess": "data", "train": "model"}[task]
+    before = contents(finished / folder)
+    finished.write(task, changes[task])
+    assert main(words(finished, "--yes")) == 0
+    assert contents(finished / folder) == before
+    kept = {name.split("/")[0] for name in left(finished)}
+    assert kept == ({folder} if task == "download" else {folder, "results"})
+    assert (finished / "logs").is_dir()
+
+
+def test_a_task_without_a_run_file_in_the_set_keeps_its_folder(finished: Workspace) -> None:
+    (finished / "run/download.yaml").unlink()
+    assert main(words(finished, "--yes")) == 0
+    assert {name.split("/")[0] for name in left(finished)} == {"raw"}
+
+
+def test_unfinished_work_goes(finished: Workspace) -> None:
+    for folder in FOLDERS:
+        document = finished / folder / DOCUMENTS[folder]
+        made_from = json.loads(document.read_text())["made_from"]
+        (finished / folder / "unfinished.json").write_text(json.dumps({"made_from": made_from}))
+        if folder != "raw":
+            document.unlink()
+    (finished / "data/train_input.bin").rename(finished / "data/train_input.bin.partial")
+    (finished / "data/journal.jsonl").write_text("{}\n")
+    (finished / "data/journal.1.jsonl").write_text("{}\n")
+    (finished / "model/last.safetensors.partial").touch()
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == set()
+
+
+def test_of_an_unfinished_download_goes_what_its_journal_names(finished: Workspace) -> None:
+    raw = finished / "raw"
+    record = json.loads((raw / "download.json").read_text())
+    (raw / "download.json").unlink()
+    (raw / "unfinished.json").write_text(json.dumps({"task": "download", "made_from": record["made_from"]}))
+    (raw / "journal.jsonl").write_text(
+        "".join(json.dumps({"finished": file}) + "\n" for file in record["files"][:2]) + '{"na'
+    )
+    (raw / "synthetic_0009.mrc.partial").touch()
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == {"raw/synthetic_0002.mrc", "raw/synthetic_0003.mrc"}
+
+
+def test_links_are_not_followed(finished: Workspace, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(finished / "raw", elsewhere / "raw")
+    (finished / "raw").symlink_to(elsewhere / "raw", target_is_directory=True)
+    target = elsewhere / "weights"
+    (finished / "model/best.safetensors").rename(target)
+    (finished / "model/best.safetensors").symlink_to(target)
+    before = contents(elsewhere)
+    assert main(words(finished, "--yes")) == 0
+    assert contents(elsewhere) == before
+    assert (finished / "raw").is_symlink()
+    assert not (finished / "model").exists()
+
+
+def test_a_name_that_leads_out_of_raw_is_not_followed(finished: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    document = finished / "raw/download.json"
+    content = json.loads(document.read_text())
+    content["files"].append({**content["files"][0], "name": "../../precious", "size_bytes": 4})
+    document.write_text(json.dumps(content))
+    assert main(words(finished, "--yes")) == 0
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_cleaning_that_was_cut_off_is_gone_on_with(finished: Workspace) -> None:
+    data = finished / "data"
+    (data / "dataset.json").rename(data / "unfinished.json")
+    for name in ("train_input.bin", "test_target.xxh3"):
+        (data / name).unlink()
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == set()
+
+
+def test_a_task_at_work_is_not_disturbed(finished: Workspace, refuse: Refusal) -> None:
+    descriptor = os.open(finished / "data", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        refuse.command(words(finished, "--yes"), finished.root, str(finished / "data"), "another")
+    finally:
+        os.close(descriptor)
+
+
+def test_unusable_places_are_refused(finished: Workspace, refuse: Refusal, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    refuse.command(["clean", str(finished / "run"), "--workspace", nowhere, "--yes"], finished.root, nowhere)
+    refuse.command(["clean", nowhere, "--workspace", str(finished.root), "--yes"], finished.root, nowhere)
