@@ -1,12 +1,7 @@
 """A task that was interrupted and run again ends as if it had not been."""
 
-import hashlib
-import json
 import os
-import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,39 +14,11 @@ import pytest
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from cryodenoise.cli import main
-from cryodenoise.models.weights import read_tensors
+from outcomes import OUTPUTS, outcome
 from processes import PATIENCE_S, Start
 from workspaces import Workspace
 
-OUTPUTS = {"download": "raw", "preprocess": "data", "train": "model", "test": "results"}
 CODES = {SIGINT: 130, SIGTERM: 143, SIGKILL: -9}
-MEASURED = {
-    "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
-    "machine", "content_sha256",
-}  # fmt: skip
-"""Keys whose values two runs need not share."""
-
-
-def without_measurements(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_measurements(item) for key, item in value.items() if key not in MEASURED}
-    return [without_measurements(item) for item in value] if isinstance(value, list) else value
-
-
-def content(path: Path) -> Any:
-    """What a file holds, as far as two runs must agree on it."""
-    if path.suffix == ".json":
-        return without_measurements(json.loads(path.read_text()))
-    if path.name == "last.safetensors":
-        tensors, about = read_tensors(path)
-        return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, without_measurements(about)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def outcome(workspace: Workspace, *tasks: str) -> dict[str, Any]:
-    """What tasks left, by file."""
-    folders = [workspace / OUTPUTS[task] for task in tasks]
-    return {f"{folder.name}/{path.name}": content(path) for folder in folders for path in folder.iterdir()}
 
 
 def start_anew(workspace: Workspace, task: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -87,32 +54,6 @@ def test_interrupted_download_equals_an_undisturbed_one(
     require_interrupted(running.end(), "download", sent)
     assert finished.run("download") == 0
     assert outcome(finished, "download") == undisturbed
-
-
-KILLS = 20
-
-
-def test_preprocessing_killed_at_random_moments_equals_an_undisturbed_one(empty: Workspace) -> None:
-    empty.write("download", {"synthetic": {"micrographs": 24, "height_px": 256, "width_px": 256, "discs": 0}})
-    empty.write("preprocess", {"patches": {"size_px": 64, "stride_px": 16}, "workers": 2})
-    assert empty.run("download", "preprocess") == 0
-    undisturbed = outcome(empty, "preprocess")
-    shutil.rmtree(empty / "data")
-    moments = random.Random(42)
-    command = [sys.executable, "-m", "cryodenoise", *empty.arguments("preprocess")]
-    kills = 0
-    while kills < KILLS:
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            try:
-                assert process.wait(moments.uniform(0.3, 2.5)) == 0
-            except subprocess.TimeoutExpired:
-                process.kill()
-                kills += 1
-                continue
-        assert outcome(empty, "preprocess") == undisturbed
-        shutil.rmtree(empty / "data")
-    assert empty.run("preprocess") == 0
-    assert outcome(empty, "preprocess") == undisturbed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""What tasks left, as far as two runs must agree on it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cryodenoise.models.weights import read_tensors
+from workspaces import Workspace
+
+OUTPUTS = {"download": "raw", "preprocess": "data", "train": "model", "test": "results"}
+MEASURED = {
+    "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
+    "machine", "content_sha256",
+}  # fmt: skip
+"""Keys whose values two runs need not share."""
+
+
+def without_measurements(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_measurements(item) for key, item in value.items() if key not in MEASURED}
+    return [without_measurements(item) for item in value] if isinstance(value, list) else value
+
+
+def content(path: Path) -> Any:
+    """What a file holds, as far as two runs must agree on it."""
+    if path.suffix == ".json":
+        return without_measurements(json.loads(path.read_text()))
+    if path.name == "last.safetensors":
+        tensors, about = read_tensors(path)
+        return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, without_measurements(about)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def outcome(workspace: Workspace, *tasks: str) -> dict[str, Any]:
+    """What tasks left, by file."""
+    folders = [workspace / OUTPUTS[task] for task in tasks]
+    return {f"{folder.name}/{path.name}": content(path) for folder in folders for path in folder.iterdir()}
