@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cryodenoise.models.weights import read_tensors
+from refusals import OUTPUTS
 from workspaces import Workspace
 
-OUTPUTS = {"download": "raw", "preprocess": "data", "train": "model", "test": "results"}
 MEASURED = {
     "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
     "machine", "content_sha256",

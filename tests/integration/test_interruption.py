@@ -14,8 +14,9 @@ import pytest
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from cryodenoise.cli import main
-from outcomes import OUTPUTS, outcome
+from outcomes import outcome
 from processes import PATIENCE_S, Start
+from refusals import OUTPUTS
 from workspaces import Workspace
 
 CODES = {SIGINT: 130, SIGTERM: 143, SIGKILL: -9}
