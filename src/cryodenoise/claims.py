@@ -24,9 +24,9 @@ JOURNAL_NAME = "journal.jsonl"
 JOURNAL_PATTERN = "journal*.jsonl"
 
 
-def journal_name(rank: int) -> str:
-    """The journal of one of several processes that share the work; the first has the plain name."""
-    return f"journal.{rank}.jsonl" if rank else JOURNAL_NAME
+def journal_name(rank: int, part: str = "") -> str:
+    """The journal of one of several processes that share the work, or of a part of it."""
+    return f"journal{'-' * bool(part)}{part}{f'.{rank}' if rank else ''}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,11 @@ def join(directory: Path, document_name: str, task: str, made_from: dict[str, An
     finished = document.exists()
     place = document if finished else marker
     _require_same(place, _made_from(place), json.loads(json.dumps(made_from)), task)
-    yield Claim(directory, document_name, finished)
+    try:
+        yield Claim(directory, document_name, finished)
+    except InputError as error:
+        _drop_what_is_of_no_use(directory, error)  # the others find the marker gone
+        raise
 
 
 def require_document(directory: Path, document_name: str, task: str) -> Path:
@@ -132,8 +136,11 @@ def require_document(directory: Path, document_name: str, task: str) -> Path:
 
 
 def _require_empty(directory: Path, task: str) -> None:
-    """Refuse a folder that holds files of which no task of ours knows."""
-    if foreign := entries(directory):
+    """Refuse a folder that holds files of which no task of ours knows; journals alone are what is left of work."""
+    inside = entries(directory)
+    for journal in [path for path in inside if path.match(JOURNAL_PATTERN)]:
+        journal.unlink(missing_ok=True)
+    if foreign := [path for path in inside if not path.match(JOURNAL_PATTERN)]:
         raise UserError(f"{directory}: holds {foreign[0].name}, which `{task}` did not put there: give an empty folder")
 
 
@@ -149,7 +156,7 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
     elif unfinished != files:
         return
     for path in unfinished:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def entries(directory: Path) -> list[Path]:

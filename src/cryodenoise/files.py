@@ -91,7 +91,7 @@ def make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # a process of the same number on another machine may have been faster
     except OSError as error:
         raise UserError(
             f"{directory}: cannot be written ({error.strerror}): choose another folder or mend its permissions"

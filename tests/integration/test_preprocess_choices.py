@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import mrcfile
@@ -14,6 +15,7 @@ from cryodenoise import micrographs
 from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.dataset.reader import SplitReader, open_dataset
 from cryodenoise.micrographs import mrc
+from processes import Start
 from refusals import Refusal, WriteMrc, noisy
 from workspaces import Workspace
 
@@ -84,6 +86,33 @@ def test_a_pair_of_two_shapes_is_refused(pairs: Workspace, refuse: Refusal, writ
     write_mrc(pairs / "raw/noisy/c.mrc", noisy(0, 80, 80))
     pairs.write("preprocess", GIVEN)
     refuse(pairs, "preprocess", "noisy/c.mrc: 80 × 80 pixels, but clean/c.mrc.gz has 96 × 80")
+
+
+def test_two_files_of_one_name_in_a_folder_of_pairs_are_refused(
+    pairs: Workspace, refuse: Refusal, write_mrc: WriteMrc
+) -> None:
+    write_mrc(pairs / "raw/noisy/a.mrcs", noisy(5))
+    pairs.write("preprocess", GIVEN)
+    refuse(pairs, "preprocess", "noisy/a.mrcs: named as a.mrc but for the suffix")
+
+
+def test_one_folder_for_both_is_refused(pairs: Workspace, refuse: Refusal) -> None:
+    pairs.write("preprocess", {"pairs": {"kind": "given", "clean": "noisy"}, **NO_NOISE})
+    refuse(pairs, "preprocess", "pairs.noisy and pairs.clean are one folder")
+
+
+def test_a_clean_image_of_another_scale_is_refused(pairs: Workspace, refuse: Refusal, write_mrc: WriteMrc) -> None:
+    (pairs / "raw/clean/c.mrc.gz").unlink()
+    write_mrc(pairs / "raw/clean/c.mrc", noisy(6) * np.float32(1e-6))
+    pairs.write("preprocess", GIVEN)
+    refuse(pairs, "preprocess", "clean/c.mrc: under the scale of noisy/c.mrc", "hardly any contrast", "same units")
+
+
+def test_a_clean_image_that_is_there_twice_is_refused(pairs: Workspace, refuse: Refusal) -> None:
+    content = (pairs / "raw/clean/a.mrc.gz").read_bytes()
+    (pairs / "raw/clean/d.mrc.gz").write_bytes(content)
+    pairs.write("preprocess", GIVEN)
+    refuse(pairs, "preprocess", "noisy/d.mrc: the same micrograph as noisy/a.mrc")
 
 
 def test_a_missing_folder_of_pairs_is_refused(own: Workspace, refuse: Refusal) -> None:
@@ -195,6 +224,28 @@ def test_unusable_micrographs_are_left_out_and_named(
     for entry in record.skipped:
         (mixed / "raw" / entry.name).unlink()
     assert preprocess(mixed, {}).identity == skipping
+
+
+def test_a_link_that_leads_nowhere_is_left_out(own: Workspace) -> None:
+    (own / "raw/e.mrc").symlink_to(own / "elsewhere")
+    record = preprocess(own, {"on_bad_micrograph": "skip"})
+    assert [(entry.name, entry.reason) for entry in record.skipped] == [
+        ("e.mrc", "cannot be read: No such file or directory")
+    ]
+
+
+def test_a_file_that_was_mended_in_place_is_read_again(empty: Workspace, start: Start, write_mrc: WriteMrc) -> None:
+    for number, name in enumerate("abcd"):
+        write_mrc(empty / f"raw/{name}.mrc", noisy(number, 256, 256))
+    middle = 256 * 256 * 2  # further from both ends than a change of the file is looked for
+    path = empty / "raw/b.mrc"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:middle] + b"\xff\xff\xff\x7f" + sound[middle + 4 :])
+    empty.write("preprocess", {"on_bad_micrograph": "skip"})
+    assert start(empty.arguments("preprocess"), "open journal.jsonl 1", SIGKILL).end()[0] == -9
+    path.write_bytes(sound)
+    assert empty.run("preprocess") == 0
+    assert record_of(empty).skipped == []
 
 
 def test_the_report_names_what_was_left_out(mixed: Workspace) -> None:

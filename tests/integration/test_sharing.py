@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
 
 from cryodenoise.config.documents import DatasetRecord
-from processes import PATIENCE_S
+from processes import PATIENCE_S, Start
 from workspaces import Workspace
 
 Files = dict[str, bytes]
@@ -79,6 +80,34 @@ def test_what_some_processes_began_one_can_finish(tmp_path: Path, alone: Files) 
     assert ended(second)[0] == 0
     first.kill()  # wherever it is
     ended(first)
+    assert workspace.run("preprocess") == 0
+    assert binaries(workspace) == alone
+
+
+def test_processes_run_again_before_the_last_step_find_it_done(tmp_path: Path, start: Start, alone: Files) -> None:
+    workspace = downloaded(tmp_path / "shared")
+    workspace.write("preprocess")
+    running = start(workspace.arguments("preprocess"), "rename dataset.json 1", SIGKILL)
+    assert running.end()[0] == -9
+    processes = [launched(workspace, rank, 3) for rank in (1, 0, 2)]
+    assert [(code, errors) for code, _, errors in map(ended, processes)] == [(0, "")] * 3
+    assert binaries(workspace) == alone
+
+
+def test_a_micrograph_that_one_process_cannot_use_ends_the_others_and_leaves_nothing(
+    tmp_path: Path, alone: Files
+) -> None:
+    workspace = downloaded(tmp_path / "shared")
+    workspace.write("preprocess")
+    bad = workspace / "raw/synthetic_0003.mrc"
+    sound = bad.read_bytes()
+    bad.write_bytes(sound[:2000] + b"\xff\xff\xff\x7f" + sound[2004:])
+    processes = [launched(workspace, rank, 2) for rank in (0, 1)]
+    (first_code, _, first_errors), (code, _, errors) = map(ended, processes)
+    assert (first_code, code) == (2, 2)
+    assert "synthetic_0003.mrc: 1 of 7680 pixels are NaN" in errors
+    assert "another process of this run gave up: see what it says" in first_errors
+    bad.write_bytes(sound)
     assert workspace.run("preprocess") == 0
     assert binaries(workspace) == alone
 

@@ -152,6 +152,8 @@ class PreprocessParameters(Parameters):
     def _noise_of_pairs(self) -> Self:
         if self.pairs.kind == "given" and self.noise.model != "none":
             raise ValueError("pairs.kind is 'given', whose inputs are noisy already: set `noise: {model: none}`")
+        if self.pairs.kind == "given" and self.pairs.noisy == self.pairs.clean:
+            raise ValueError("pairs.noisy and pairs.clean are one folder: give two")
         if self.pairs.kind == "given" and self.gain is not None:
             raise ValueError("pairs.kind is 'given', whose images are finished: remove the section `gain:`")
         return self

@@ -3,8 +3,11 @@
 The binaries grow under their partial names; a journal says which micrographs are on the disk, whole.
 """
 
+import errno
+import fcntl
 import hashlib
 import os
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +35,6 @@ from cryodenoise.dataset.layout import (
 from cryodenoise.files import commit, partial, require_space, sha256_of, sync_directory
 
 _CHECKSUM_BYTES = np.dtype(CHECKSUM_DTYPE).itemsize
-_DISK_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's
 
 
 def lengths(
@@ -53,9 +55,10 @@ def is_allocated(files: Mapping[Path, int]) -> bool:
 
 
 def preallocate(data_dir: Path, files: Mapping[Path, int]) -> None:
-    """Make the partial files at their full lengths, keeping what is in them.
+    """Make the partial files at their full lengths, unless they are there; what is in them is kept.
 
-    Where one is gone or has lost its end, the journals no longer hold: they are dropped, and all is written anew.
+    Where one is gone or has lost its end, the journals no longer hold: they are dropped, and all is written anew. Files
+    that are there are not touched: other processes may be writing them.
 
     Args:
         data_dir: The folder of the files.
@@ -64,22 +67,26 @@ def preallocate(data_dir: Path, files: Mapping[Path, int]) -> None:
     Raises:
         UserError: If the disk has no room for them.
     """
-    if not is_allocated(files):
-        drop_journals(data_dir)
-        for path in files:
-            path.unlink(missing_ok=True)
-    unfinished = {partial(path): length for path, length in files.items() if not path.exists()}
-    allocated = {path: path.stat().st_blocks * _DISK_BLOCK_BYTES if path.exists() else 0 for path in unfinished}
-    require_space(data_dir, sum(max(length - allocated[path], 0) for path, length in unfinished.items()))
-    for path, length in unfinished.items():
-        with path.open("r+b" if path.exists() else "wb") as stream:
-            stream.truncate(length)
+    if is_allocated(files):
+        return
+    for journal in _journals(data_dir, ""):
+        journal.unlink(missing_ok=True)
+    for path in files:
+        path.unlink(missing_ok=True)
+        partial(path).unlink(missing_ok=True)
+    require_space(data_dir, sum(files.values()))
+    for path, length in files.items():
+        with partial(path).open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, length)
     sync_directory(data_dir)
 
 
 def _length(path: Path) -> int | None:
     return path.stat().st_size if path.exists() else None
+
+
+SLOTS = 3
+"""Pairs of samples that are on their way to the disk at a time."""
 
 
 class SegmentWriter:
@@ -99,8 +106,7 @@ class SegmentWriter:
         length = sample_bytes(sample_shape, dtype)
         self._parts = {role: _Part(data_dir, stem, role, first_sample, length) for role in ROLES}
         self._free = [
-            {role: np.frombuffer(mmap(-1, length), dtype).reshape(sample_shape) for role in ROLES}
-            for _ in range(_SLOTS)
+            {role: np.frombuffer(mmap(-1, length), dtype).reshape(sample_shape) for role in ROLES} for _ in range(SLOTS)
         ]
         self._pending: deque[Future[_Slot]] = deque()
         self._thread = ThreadPoolExecutor(1, "writer")
@@ -132,7 +138,6 @@ class SegmentWriter:
                 part.close()
 
 
-_SLOTS = 3
 _Slot = dict[Role, np.ndarray]
 _DIRECT_FROM_BYTES = 1 << 20
 _DIRECT_UNIT_BYTES = 4096  # what lengths, places and addresses must be multiples of
@@ -142,8 +147,7 @@ class _Part:
     """One role's half of a segment under work."""
 
     def __init__(self, data_dir: Path, stem: Stem, role: Role, first_sample: int, length: int) -> None:
-        binary = partial(data_dir / binary_name(stem, role))
-        self._descriptor = _open_direct(binary, length)
+        self._descriptor = _open_direct(partial(data_dir / binary_name(stem, role)), length)
         self._at = first_sample * length
         self._checksums_path = partial(data_dir / checksums_name(stem, role))
         self._checksums_at = first_sample * _CHECKSUM_BYTES
@@ -154,7 +158,7 @@ class _Part:
         """Write the next sample and take it into the digests."""
         view = sample.data.cast("B")
         while view:
-            written = os.pwrite(self._descriptor, view, self._at)
+            written = _write_at(self._descriptor, view, self._at)
             self._at += written
             view = view[written:]
         self._digest.update(sample.data)
@@ -163,11 +167,13 @@ class _Part:
     def flush(self) -> str:
         """Bring everything down to the disk; the SHA-256 of the samples."""
         os.fdatasync(self._descriptor)
-        with self._checksums_path.open("r+b") as stream:
-            stream.seek(self._checksums_at)
-            stream.write(np.array(self._checksums, CHECKSUM_DTYPE).data)
-            stream.flush()
-            os.fdatasync(stream.fileno())
+        # For writing alone: a network file system would write back what it read around these bytes, over others' work.
+        checksums = os.open(self._checksums_path, os.O_WRONLY)
+        try:
+            os.pwrite(checksums, np.array(self._checksums, CHECKSUM_DTYPE).data, self._checksums_at)
+            os.fdatasync(checksums)
+        finally:
+            os.close(checksums)
         return self._digest.hexdigest()
 
     def close(self) -> None:
@@ -178,27 +184,44 @@ class _Part:
 def _open_direct(path: Path, sample_length: int) -> int:
     """Open a binary for writing past the system's cache, where sample and file system allow it."""
     if sample_length >= _DIRECT_FROM_BYTES and sample_length % _DIRECT_UNIT_BYTES == 0:
-        with suppress(OSError):  # tmpfs, for one, refuses
+        with suppress(OSError):  # some file systems refuse at once, some at the first write
             return os.open(path, os.O_WRONLY | os.O_DIRECT)
     return os.open(path, os.O_WRONLY)
 
 
-def read_journals(data_dir: Path) -> list[bytes]:
-    """What all processes have finished; a line that is still being written, or was torn, does not count."""
-    return [line for path in sorted(data_dir.glob(JOURNAL_PATTERN)) for line in path.read_bytes().split(b"\n")[:-1]]
+def _write_at(descriptor: int, view: memoryview, at: int) -> int:
+    try:
+        return os.pwrite(descriptor, view, at)
+    except OSError as error:
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
+            raise
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+        return os.pwrite(descriptor, view, at)
 
 
-def mend_journal(data_dir: Path, rank: int) -> None:
+def read_journals(data_dir: Path, part: str = "") -> list[bytes]:
+    """What all processes have noted of a part of the work; a line still being written, or torn, does not count."""
+    return [line for path in _journals(data_dir, part) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def _journals(data_dir: Path, part: str) -> list[Path]:
+    own = journal_name(0, part).removesuffix(".jsonl")
+    pattern = re.compile(rf"{re.escape(own)}(\.\d+)?\.jsonl")
+    return sorted(path for path in data_dir.glob(JOURNAL_PATTERN) if pattern.fullmatch(path.name))
+
+
+def mend_journal(data_dir: Path, rank: int, part: str = "") -> None:
     """Cut off the line of this process's journal that a power cut left half-written."""
-    path = data_dir / journal_name(rank)
+    path = data_dir / journal_name(rank, part)
     if path.exists():
         content = path.read_bytes()
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def append_journal(data_dir: Path, rank: int, line: str) -> None:
+def append_journal(data_dir: Path, rank: int, line: str, part: str = "") -> None:
     """Add one line to this process's journal, down to the disk."""
-    with (data_dir / journal_name(rank)).open("a") as stream:
+    with (data_dir / journal_name(rank, part)).open("a") as stream:
         stream.write(line + "\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,21 +1,18 @@
 """How fast this machine preprocesses: the program's own steps on a made-up micrograph."""
 
-import io
 import time
 from pathlib import Path
 
 import numpy as np
 
 from cryodenoise.config.run_files import PreprocessParameters
-from cryodenoise.console import Console
 from cryodenoise.dataset.layout import SAMPLE_DTYPES
 from cryodenoise.dataset.writer import lengths, preallocate
 from cryodenoise.estimates.disks import scratch
 from cryodenoise.micrographs import mrc
 from cryodenoise.preprocessing.images import Candidate, Shape
-from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
-from cryodenoise.preprocessing.run import write_micrographs
-from cryodenoise.ranks import Rank
+from cryodenoise.preprocessing.plan import PlannedSegment, RawMicrograph
+from cryodenoise.preprocessing.run import write_micrograph
 
 _MEAN_ELECTRONS = 16.0
 _LARGEST_GRID = 3
@@ -33,7 +30,7 @@ def seconds_a_patch(parameters: PreprocessParameters, directory: Path) -> float:
         UserError: If the disk has no room for them.
         OSError: If the directory cannot be written.
     """
-    alone = parameters.model_copy(update={"workers": 1, "gain": None})
+    alone = parameters.model_copy(update={"gain": None})
     tiny = alone.patches.model_copy(update={"size_px": 32, "stride_px": 32})
     _seconds(alone.model_copy(update={"patches": tiny}), directory)  # compiles what is not compiled yet
     return _seconds(alone, directory)
@@ -54,7 +51,5 @@ def _seconds(parameters: PreprocessParameters, directory: Path) -> float:
         files = lengths(place, {"train": grid**2, "test": 0}, (size, size), SAMPLE_DTYPES[parameters.dtype])
         preallocate(place, {path: length for path, length in files.items() if length})
         started_s = time.perf_counter()
-        write_micrographs(
-            Plan([micrograph], [segment], "micrographs"), parameters, place, Rank(), Console(io.StringIO())
-        )
+        write_micrograph(0, micrograph, [segment], parameters, place)
         return (time.perf_counter() - started_s) / grid**2

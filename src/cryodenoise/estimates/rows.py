@@ -21,9 +21,8 @@ from cryodenoise.estimates.preprocessing import seconds_a_patch
 from cryodenoise.estimates.table import Row, gibibytes, size
 from cryodenoise.files import partial
 from cryodenoise.models import MODELS
-from cryodenoise.preprocessing.images import images_bytes
+from cryodenoise.preprocessing.memory import worker_bytes, workers_that_fit
 from cryodenoise.preprocessing.plan import RawMicrograph, make_plan
-from cryodenoise.preprocessing.run import worker_bytes, workers_for
 from cryodenoise.ranks import Rank
 from cryodenoise.sources import synthetic
 from cryodenoise.sources.expected import ExpectedFile
@@ -101,8 +100,9 @@ def preprocess_row(
     what = f"{len(micrographs)} micrographs → {sum(counts.values()):,} patches of {side} × {side} ({shared})"
     todo_bytes = sum(length for path, length in files.items() if length not in (_length(path), _length(partial(path))))
     shapes = [micrograph.shape for micrograph in micrographs]
-    a_worker = worker_bytes(images_bytes(max(shape.height_px * shape.width_px for shape in shapes), parameters))
-    workers = min(workers_for(a_worker, parameters, Rank()), len(micrographs))
+    largest_px = max(shape.height_px * shape.width_px for shape in shapes)
+    a_worker = worker_bytes(largest_px, parameters)
+    workers = min(workers_that_fit(largest_px, parameters, Rank()), len(micrographs))
     patch_s = seconds_a_patch(parameters, place)
     basis.append(f"preprocess: one worker took {patch_s * 1000:.1f} ms a patch, just now")
     raw_bytes = sum(4 * shape.height_px * shape.width_px for shape in shapes)

@@ -1,7 +1,5 @@
 """The micrographs of raw/: which there are, and how one becomes images in [0, 1]."""
 
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from cryodenoise import micrographs
 from cryodenoise.config.documents import CleanImage, DownloadRecord
 from cryodenoise.config.run_files import GainParameters, PreprocessParameters
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.signal.normalize import Scaling, apply, normalize
+from cryodenoise.signal.normalize import MINIMUM_SPREAD, Scaling, apply, normalize, spread
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,14 @@ class Images:
         image: float32 of shape (h, w), C order.
         clean: Of a given pair, its clean image, under the scaling of the other; like `image`.
         scaling: What brought it there.
-        pixel_digest: Digest of its pixels as they were read.
+        digests: Digest of its pixels as they were read, and of the clean image's.
         clean_source: Where `clean` comes from.
     """
 
     image: np.ndarray
     clean: np.ndarray | None
     scaling: Scaling
-    pixel_digest: str
+    digests: tuple[str, ...]
     clean_source: CleanImage | None
 
 
@@ -140,7 +138,7 @@ def _pairs(raw_dir: Path, parameters: PreprocessParameters) -> list[Candidate]:
         folder = raw_dir / name
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder, though pairs.{key} names it: put the {key} micrographs there")
-        sides[key] = {micrographs.stem(path): path for path in _image_files(folder)}
+        sides[key] = _by_stem(folder)
     for stem in sorted(sides["noisy"].keys() ^ sides["clean"].keys()):
         here, there = ("noisy", "clean") if stem in sides["noisy"] else ("clean", "noisy")
         raise UserError(
@@ -151,6 +149,16 @@ def _pairs(raw_dir: Path, parameters: PreprocessParameters) -> list[Candidate]:
         Candidate(path, f"{noisy}/{path.name}", None, sides["clean"][stem], f"{clean}/{sides['clean'][stem].name}")
         for stem, path in sides["noisy"].items()
     ]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """The micrographs of one folder of pairs by what their names have in common with the other's."""
+    found: dict[str, Path] = {}
+    for path in sorted(_image_files(folder)):
+        twin = found.setdefault(micrographs.stem(path), path)
+        if twin != path:
+            raise UserError(f"{path}: named as {twin.name} but for the suffix: which is of the pair? remove one")
+    return found
 
 
 def read_shape(candidate: Candidate, parameters: PreprocessParameters) -> Shape:
@@ -176,22 +184,6 @@ def read_shape(candidate: Candidate, parameters: PreprocessParameters) -> Shape:
     return Shape(header.height_px, header.width_px, header.pixel_size_angstrom)
 
 
-def largest_images_bytes(candidates: Sequence[Candidate], parameters: PreprocessParameters) -> int:
-    """What the images of the largest micrograph take in memory: itself, its clean half, its gain reference."""
-    largest_px = 0
-    for candidate in candidates:
-        with suppress(UserError):  # whoever reads it will say so
-            header = micrographs.read_header(candidate.path)
-            largest_px = max(largest_px, header.height_px * header.width_px)
-    return images_bytes(largest_px, parameters)
-
-
-def images_bytes(pixels: int, parameters: PreprocessParameters) -> int:
-    """What the images of a micrograph of so many pixels take in memory."""
-    images = 1 + (parameters.pairs.kind == "given") + (parameters.gain is not None)
-    return 4 * images * pixels
-
-
 def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Images:
     """Read a micrograph and bring it to [0, 1].
 
@@ -203,7 +195,8 @@ def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Image
     digest = micrographs.pixel_digest(image)
     if candidate.expected_digest not in (None, digest):
         raise AlteredError(
-            f"{candidate.path}: its pixels are not those that download.json names: {DownloadRecord.remedy()}"
+            f"{candidate.path}: its pixels are not those that download.json names or that were read before: "
+            f"{DownloadRecord.remedy()}"
         )
     if parameters.gain and candidate.gain_path:
         micrographs.apply_gain(candidate.path, image, _gain(candidate.gain_path, parameters.gain))
@@ -212,11 +205,19 @@ def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Image
     except InputError as error:
         raise InputError(f"{candidate.path}: {error}") from error
     if candidate.clean_path is None:
-        return Images(image, None, scaling, digest, None)
+        return Images(image, None, scaling, (digest,), None)
     clean = micrographs.read(candidate.clean_path)
     source = CleanImage(name=candidate.clean_name, pixel_digest=micrographs.pixel_digest(clean))
+    if clean.shape != image.shape:
+        raise InputError(f"{candidate.clean_path}: another image than a moment ago: let nothing write there, run again")
     apply(clean, scaling)
-    return Images(image, clean, scaling, digest, source)
+    if (left := spread(clean)) < MINIMUM_SPREAD:
+        raise InputError(
+            f"{candidate.clean_path}: under the scale of {candidate.name} (offset {scaling.offset:.4g}, scale "
+            f"{scaling.scale:.4g}) hardly any contrast is left: standard deviation {left:.4f}, at least "
+            f"{MINIMUM_SPREAD} expected: bring both images to the same units"
+        )
+    return Images(image, clean, scaling, (digest, source.pixel_digest), source)
 
 
 def _gain(path: Path, parameters: GainParameters) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import int64, njit, uint32, uint64
 
+from cryodenoise.signal.compiled import KEEP
 from cryodenoise.signal.noise_tables import (
     CELL_SHIFT,
     FIXED_BITS,
@@ -78,7 +79,7 @@ def _prepared(rates: Rates, guide_bits: int) -> _Rates:
     return _Rates(np.concatenate(first).astype(np.uint32), np.array(offset, np.int64), np.concatenate(below))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def add(
     clean: np.ndarray, noisy: np.ndarray, shot: bool, readout: bool, strength: "Strength", key: np.ndarray,
     tables: _Tables,
@@ -111,7 +112,7 @@ def add(
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _random_words(first: int, count: int, key: np.ndarray, words: np.ndarray) -> None:
     """Three of the words of Philox4x32-10 at the counters (first + i, 0, key[2], key[3]) under (key[0], key[1])."""
     for i in range(count):
@@ -124,7 +125,7 @@ def _random_words(first: int, count: int, key: np.ndarray, words: np.ndarray) ->
         words[0, i], words[1, i], words[2, i] = x0, x1, x2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _scaled(bits: np.uint32, factor: int, fraction_bits: int) -> np.int64:
     """A float32 in [0, 1], given by its bits, times factor · 2^fraction_bits, rounded half up; factor below 2⁹."""
     exponent = int64(bits >> uint32(23))
@@ -136,7 +137,7 @@ def _scaled(bits: np.uint32, factor: int, fraction_bits: int) -> np.int64:
     return (mantissa * factor + (1 << (shift - 1))) >> shift
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _counts(
     bits: np.ndarray, electrons_at_one: int, words: np.ndarray, integer: _Rates, fraction: _Rates, sums: np.ndarray
 ) -> None:
@@ -163,7 +164,7 @@ def _counts(
         sums[i] = count + int64(place) + fraction.offset[part]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _add_readout(
     count: int, width: int, words: np.ndarray, body: np.ndarray, tail: np.ndarray, sums: np.ndarray
 ) -> None:
@@ -176,7 +177,7 @@ def _add_readout(
         sums[i] += ((-normal if upper else normal) * width + (1 << (_TO_FIXED - 1))) >> _TO_FIXED
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _between(quantiles: np.ndarray, word: np.uint32, shift: int) -> np.int64:
     """Linear interpolation between the quantiles at the edges of a word's cell, rounded half up."""
     cell, rest = uint64(word >> uint32(shift)), int64(word) & ((1 << shift) - 1)

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from cryodenoise.errors import InputError
+from cryodenoise.signal.compiled import KEEP
 
 MINIMUM_SPREAD = 0.02
 """Standard deviation below which a normalised image is refused: the reference's read-out noise is 0.05."""
@@ -60,13 +61,13 @@ def _order_statistic(flat: np.ndarray, positive: bool, counts: np.ndarray, reach
     return float(np.uint32(bits).view(np.float32))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _key(bits: np.uint32) -> np.uint32:
     """Maps the bits of finite floats to integers of the same order."""
     return bits ^ np.uint32(0xFFFFFFFF) if bits >> np.uint32(31) else bits | np.uint32(_POSITIVE)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _count_high(values: np.ndarray, positive: bool, counts: np.ndarray) -> None:
     for bits in values:
         key = _key(bits)
@@ -74,7 +75,7 @@ def _count_high(values: np.ndarray, positive: bool, counts: np.ndarray) -> None:
             counts[key >> 16] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=KEEP, nogil=True)
 def _count_low(values: np.ndarray, positive: bool, high: int, counts: np.ndarray) -> None:
     for bits in values:
         key = _key(bits)
@@ -82,7 +83,7 @@ def _count_low(values: np.ndarray, positive: bool, high: int, counts: np.ndarray
             counts[key & 0xFFFF] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=KEEP, nogil=True, error_model="numpy")
 def _scale(values: np.ndarray, offset: np.float32, scale: np.float32) -> None:
     """Scale and clip in place; a zero is positive, whatever its sign was."""
     for i in range(len(values)):
@@ -105,10 +106,12 @@ def p95(image: np.ndarray) -> Scaling:
 
 def p1_p99(image: np.ndarray) -> Scaling:
     """From the 1st percentile to the 99th, over all pixels: holds for data with an offset or of either sign."""
-    low, high = percentile(image, 1), percentile(image, 99)
+    low, high = float(percentile(image, 1)), float(percentile(image, 99))
+    if high - low > np.finfo(np.float32).max:
+        raise InputError(f"98 % of the pixels lie within {low:g} and {high:g}, too far apart: remove this micrograph")
     if high <= low:
         raise InputError(f"98 % of the pixels have the one value {low:g}, nothing to denoise: remove this micrograph")
-    return Scaling(float(low), float(high - low))
+    return Scaling(low, float(np.float32(high - low)))
 
 
 RULES: dict[str, Callable[[np.ndarray], Scaling]] = {"p95": p95, "p1_p99": p1_p99}

@@ -21,14 +21,15 @@ from cryodenoise.dataset.writer import (
     drop_journals,
     is_allocated,
     lengths,
-    mend_journal,
     preallocate,
 )
 from cryodenoise.errors import UserError, require_known
 from cryodenoise.files import require_directory
 from cryodenoise.preprocessing.images import Candidate, find_candidates
 from cryodenoise.preprocessing.plan import make_plan
-from cryodenoise.preprocessing.run import sort_out, write_micrographs
+from cryodenoise.preprocessing.run import write_micrographs
+from cryodenoise.preprocessing.sharing import AllDoneError, Site
+from cryodenoise.preprocessing.survey import sort_out
 from cryodenoise.signal.noise import MODELS
 from cryodenoise.signal.normalize import RULES
 from cryodenoise.tasks import download
@@ -44,6 +45,7 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
     rank = ranks.of_environment()
     record = _download_record(raw_dir)
     candidates = find_candidates(raw_dir, record, parameters)
+    sample_shape, dtype = (parameters.patches.size_px, parameters.patches.size_px), SAMPLE_DTYPES[parameters.dtype]
     made_from = MadeFrom(
         parameters=parameters.determining(),
         inputs={"micrographs": {name: _fingerprint(path) for name, path in _files(candidates).items()}},
@@ -56,16 +58,18 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
                 drop_journals(data_dir)
             console.say(f"{data_dir} already holds this dataset: nothing to do")
             return
-        mend_journal(data_dir, rank.rank)
-        micrographs, skipped = sort_out(candidates, parameters, data_dir, rank, console)
-        plan = make_plan(micrographs, parameters)
-        sample_shape, dtype = (parameters.patches.size_px, parameters.patches.size_px), SAMPLE_DTYPES[parameters.dtype]
-        files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype)
-        if rank.first:
-            preallocate(data_dir, files)
-        else:
-            ranks.wait_until(lambda: is_allocated(files), lambda: None, f"process 0 to make the files of {data_dir}")
-        written = write_micrographs(plan, parameters, data_dir, rank, console)
+        site = Site(data_dir, rank, console)
+        try:
+            micrographs, skipped = sort_out(candidates, parameters, site)
+            plan = make_plan(micrographs, parameters)
+            files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype)
+            if rank.first:
+                preallocate(data_dir, files)
+            else:
+                site.wait_until(lambda: is_allocated(files), lambda: None, f"process 0 to make the files of {data_dir}")
+            written = write_micrographs(plan, parameters, site)
+        except AllDoneError:
+            written = None
         if written is None:
             console.say(f"{data_dir}: process {rank.rank} of {rank.world} has done its share")
             return
@@ -123,6 +127,13 @@ def _files(candidates: list[Candidate]) -> dict[str, Path]:
 
 def _fingerprint(path: Path) -> str:
     """Length, beginning and end of a file: tells other micrographs apart without reading them whole."""
+    try:
+        return _sampled(path)
+    except OSError as error:  # whoever reads it will say so, or leave it out
+        return f"unreadable: {error.strerror}"
+
+
+def _sampled(path: Path) -> str:
     size_bytes = path.stat().st_size
     digest = hashlib.sha256(f"{size_bytes}\n".encode())
     with path.open("rb") as stream:

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -161,6 +162,40 @@ def test_a_segment_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: p
     sample = np.zeros(SHAPE, np.float32)
     with pytest.raises(OSError, match="No space"), writer.SegmentWriter(tmp_path, "train", 0, SHAPE, "<f4") as segment:
         segment.write(sample, sample)
+
+
+def test_files_that_are_there_are_not_allocated_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may be writing them, and some systems allocate by writing."""
+    files = writer.lengths(tmp_path, {"train": 1, "test": 1}, SHAPE, "<f4")
+    writer.preallocate(tmp_path, files)
+    monkeypatch.delattr(os, "posix_fallocate")
+    writer.preallocate(tmp_path, files)
+
+
+def test_new_files_end_what_the_journals_told_but_not_the_survey(tmp_path: Path) -> None:
+    writer.append_journal(tmp_path, 0, "written")
+    writer.append_journal(tmp_path, 3, "written")
+    writer.append_journal(tmp_path, 0, "seen", "survey")
+    writer.append_journal(tmp_path, 1, "seen too", "survey")
+    writer.preallocate(tmp_path, writer.lengths(tmp_path, {"train": 1, "test": 1}, SHAPE, "<f4"))
+    assert writer.read_journals(tmp_path) == []
+    assert writer.read_journals(tmp_path, "survey") == [b"seen too", b"seen"]
+
+
+def test_a_file_system_that_refuses_direct_writes_gets_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pwrite = os.pwrite
+
+    def picky(descriptor: int, content: bytes, at: int) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return pwrite(descriptor, content, at)
+
+    writer.preallocate(tmp_path, writer.lengths(tmp_path, {"train": 1, "test": 1}, (512, 512), "<f4"))
+    monkeypatch.setattr(os, "pwrite", picky)
+    sample = np.random.default_rng(3).random((512, 512), np.float32)
+    with writer.SegmentWriter(tmp_path, "train", 0, (512, 512), "<f4") as segment:
+        segment.write(sample, sample)
+    assert (tmp_path / "train_input.bin.partial").read_bytes() == sample.tobytes()
 
 
 def test_the_journals_of_all_processes_count_but_no_torn_line(tmp_path: Path) -> None:

@@ -73,3 +73,9 @@ def test_p95_without_positive_pixels_is_refused() -> None:
 def test_the_spread_is_that_of_float64() -> None:
     image = np.random.default_rng(4).normal(500, 3, (50, 70)).astype(np.float32)
     assert spread(image) == pytest.approx(image.astype("f8").std(), rel=1e-6)
+
+
+def test_p1_p99_of_values_beyond_float32_is_refused() -> None:
+    image = np.linspace(-3e38, 3e38, 64, dtype=np.float32).reshape(8, 8)
+    with pytest.raises(UserError, match="too far apart"):
+        normalize(image, "p1_p99")

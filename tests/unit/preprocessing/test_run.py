@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
+from cryodenoise.errors import InputError
+from cryodenoise.micrographs import mrc
+from cryodenoise.preprocessing.images import Candidate, Shape
+from cryodenoise.preprocessing.memory import worker_bytes
+from cryodenoise.preprocessing.plan import PlannedSegment, RawMicrograph
+from cryodenoise.preprocessing.run import write_micrograph
+
+
+def test_a_micrograph_that_changed_its_shape_since_the_plan_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrc"
+    mrc.write(path, np.random.default_rng(0).poisson(9, (64, 64)).astype(np.float32), 1.0)
+    micrograph = RawMicrograph(Candidate(path, path.name), Shape(96, 64, 1.0))
+    segment = PlannedSegment(0, "train", "train", 0, (0, 1), (0, 1))
+    parameters = PreprocessParameters(patches=PatchParameters(size_px=32, stride_px=32))
+    with pytest.raises(InputError, match=r"a\.mrc: another image than a moment ago"):
+        write_micrograph(0, micrograph, [segment], parameters, tmp_path)
+
+
+def test_large_patches_are_part_of_a_workers_memory() -> None:
+    small, large = (PreprocessParameters(patches=PatchParameters(size_px=side)) for side in (1024, 8192))
+    assert worker_bytes(8192**2, large) - worker_bytes(8192**2, small) == 7 * 4 * (8192**2 - 1024**2)
