@@ -107,7 +107,7 @@ def p95(image: np.ndarray) -> Scaling:
 def p1_p99(image: np.ndarray) -> Scaling:
     """From the 1st percentile to the 99th, over all pixels: holds for data with an offset or of either sign."""
     low, high = float(percentile(image, 1)), float(percentile(image, 99))
-    if high - low > np.finfo(np.float32).max:
+    if high - low > float(np.finfo(np.float32).max):
         raise InputError(f"98 % of the pixels lie within {low:g} and {high:g}, too far apart: remove this micrograph")
     if high <= low:
         raise InputError(f"98 % of the pixels have the one value {low:g}, nothing to denoise: remove this micrograph")
