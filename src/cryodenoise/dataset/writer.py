@@ -33,6 +33,7 @@ from cryodenoise.dataset.layout import (
     sample_bytes,
 )
 from cryodenoise.files import commit, partial, require_space, sha256_of, sync_directory
+from cryodenoise.signal.half import to_float16
 
 _CHECKSUM_BYTES = np.dtype(CHECKSUM_DTYPE).itemsize
 
@@ -118,7 +119,10 @@ class SegmentWriter:
         """Add one sample: input and target, float32 of the sample's shape, rounded to the stored type."""
         slot = self._free.pop() if self._free else self._pending.popleft().result()
         for role, image in zip(ROLES, (noisy, clean), strict=True):
-            np.copyto(slot[role], image, casting="same_kind")
+            if slot[role].dtype == np.float16:
+                to_float16(image, slot[role])
+            else:
+                np.copyto(slot[role], image)
         self._pending.append(self._thread.submit(self._store, slot))
 
     def _store(self, slot: "_Slot") -> "_Slot":
