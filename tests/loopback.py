@@ -4,6 +4,7 @@ import hashlib
 import random
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 _BLOCK_BYTES = 1 << 20
+CERTIFICATE = Path(__file__).parent / "data/loopback_certificate.pem"
 
 
 @dataclass
@@ -96,8 +98,7 @@ def longer_unsaid(answer: Answer) -> None:
 
 
 def shorter_unsaid(answer: Answer) -> None:
-    assert isinstance(answer.content, bytes)
-    answer.content = answer.content[:-5]
+    shorter(answer)
     del answer.headers["Content-Length"]
     answer.headers["Connection"] = "close"
 
@@ -128,7 +129,8 @@ class Site:
     """HTML that every index page also has."""
     validators: bool = True
     """Whether answers have an ETag."""
-    knows_head: bool = True
+    head: Fault | None = None
+    """What befalls every HEAD request."""
     before: Callable[[str], object] = lambda _: None
     """Told the path of each GET request before it is answered."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -136,6 +138,8 @@ class Site:
     heads: Counter[str] = field(default_factory=Counter)
     """HEAD requests by path."""
     ranges: list[str] = field(default_factory=list)
+    codings: set[str | None] = field(default_factory=set)
+    """What the requests said that they accept."""
     served: Counter[str] = field(default_factory=Counter)
     """Bytes of bodies by path, as far as they were sent."""
     at_once: int = 0
@@ -147,6 +151,8 @@ class Site:
     def trouble(self, method: str, path: str) -> Fault | None:
         """What befalls this request."""
         count = (self.asked if method == "GET" else self.heads)[path]
+        if method == "HEAD" and self.head:
+            return self.head
         if method == "GET" and self.faults.get(path):
             return self.faults[path].pop(0)
         if method == "GET" and path in self.always:
@@ -196,6 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
         site, path = self.site, unquote(self.path.partition("?")[0])
         with site.lock:
             (site.asked if method == "GET" else site.heads)[path] += 1
+            site.codings.add(self.headers.get("Accept-Encoding"))
             site.at_once += 1
             site.most_at_once = max(site.at_once, site.most_at_once)
             fault = site.trouble(method, path)
@@ -203,8 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             if method == "GET":
                 site.before(path)
             answer = site.answer(path)
-            if answer is None or (method == "HEAD" and not site.knows_head):
-                answer = Answer(b"", status=404 if answer is None else 405, headers={"Content-Length": "0"})
+            if answer is None:
+                answer = Answer(b"", status=404, headers={"Content-Length": "0"})
             elif method == "GET":
                 self._cut_to_range(answer)
             if fault:
@@ -272,11 +279,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(site: Site) -> Iterator[Site]:
+def serving(site: Site, tls: bool = False) -> Iterator[Site]:
     """Serve a site on a port of its own within the block."""
     handler = type("Handler", (_Handler,), {"site": site})
     with _Server(("127.0.0.1", 0), handler) as server:
-        site.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("loopback_key.pem"))
+            # The handshake is for the thread that serves the connection: here it would keep all others waiting.
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        site.url = f"http{'s' * tls}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -1,4 +1,4 @@
-"""FIRST server that misbehaves, and a network that breaks: what arrives is whole, or the message says what is wrong."""
+"""A server that misbehaves, and a network that breaks: what arrives is whole, or the message says what is wrong."""
 
 import hashlib
 from collections.abc import Iterator

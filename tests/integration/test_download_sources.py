@@ -1,5 +1,6 @@
 """Task `download`: which files it takes, from an EMPIAR entry, from anywhere, and from this machine."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def test_a_selection_of_what_is_not_there_is_refused(
         ({"mirrors": ["ftp://x/y"]}, ["empiar.mirrors.0", "an address such as https://"]),
         ({"mirrors": ["https://me:secret@x/y"]}, ["empiar.mirrors.0", "without a user's name"]),
         ({"transfer": {"connections": 26}}, ["transfer.connections: found 26", "at most 25"]),
+        ({"transfer": {"stall_timeout_s": 1e300}}, ["transfer.stall_timeout_s: found 1e+300", "at most 86400"]),
+        ({"mirrors": []}, ["empiar.mirrors: found []", "at least one"]),
     ],
 )
 def test_a_mistake_in_the_section_is_told(
@@ -107,7 +110,11 @@ def test_an_index_page_anywhere(empty: Workspace, site: Site, tmp_path: Path, pa
         ({"files": ["http://h/..%2fa.mrc"]}, ["the name '../a.mrc' leads out of the folder"]),
         ({"files": ["http://h/download.json"]}, ["the name 'download.json' is one that `download` itself writes"]),
         ({"files": ["http://h/"]}, ["the name '' leads out of the folder"]),
-        ({"files": []}, ["urls.files: found []"]),
+        ({"files": []}, ["urls.files: found []", "at least one"]),
+        ({"files": ["http://[bad/x.mrc"]}, ["urls.files.0: found", "an address such as"]),
+        ({"files": ["http://\u2100/x.mrc"]}, ["urls.files.0: found", "an address such as"]),
+        ({"files": ["http://h:99999/x.mrc"]}, ["urls.files.0: found", "an address such as"]),
+        ({"index": "http://h:0x1/"}, ["urls.index: found", "an address such as"]),
         ({}, ["give either files or index"]),
     ],
 )
@@ -116,7 +123,7 @@ def test_a_mistake_in_a_list_of_addresses_is_told(
 ) -> None:
     from_urls(empty, **section)
     (empty / "raw").mkdir()
-    refuse(empty, "download", *words)
+    assert len(refuse(empty, "download", *words).splitlines()) == 1
 
 
 def test_a_file_that_is_no_micrograph_is_fetched_and_recorded_with_the_reason(
@@ -176,9 +183,10 @@ def test_the_next_mirror_serves_what_the_first_does_not(
         assert hosts == {name: second.url if trouble != "file" or name == "m000.mrc" else site.url for name in made}
 
 
-def test_a_server_that_knows_no_head_is_asked_with_get(empty: Workspace, site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [403, 405, 501, 505])
+def test_a_server_that_knows_no_head_is_asked_with_get(empty: Workspace, site: Site, tmp_path: Path, code: int) -> None:
     made = fill(site, tmp_path, 2)
-    site.knows_head = False
+    site.head = status(code)
     from_site(empty, site)
     assert empty.run("download") == 0
     assert contents(empty) == made
@@ -233,6 +241,29 @@ def test_a_folder_gives_all_its_files_and_a_selection_some(empty: Workspace, ori
     assert sorted(record(empty)) == ["m2.mrc", "notes.txt"]
 
 
+def test_a_file_may_have_brackets_in_its_name(empty: Workspace, originals: Path) -> None:
+    (originals / "m[1].mrc").write_bytes((originals / "m2.mrc").read_bytes())
+    from_folder(empty, originals / "m[1].mrc")
+    assert empty.run("download") == 0
+    assert sorted(record(empty)) == ["m[1].mrc"]
+
+
+def test_an_original_that_is_cut_while_it_is_copied_makes_no_whole_file(
+    empty: Workspace, originals: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_and_open(path: Path, mode: str = "r", **options: Any) -> Any:
+        if path == originals / "m1.mrc":
+            os.truncate(path, 3000)
+        return path_open(path, mode, **options)
+
+    path_open = Path.open
+    from_folder(empty, originals / "*.mrc", place="copy")
+    monkeypatch.setattr(Path, "open", cut_and_open)
+    assert empty.run("download") == 2
+    assert "m1.mrc: 3000 bytes copied, it had 5120" in capsys.readouterr().err
+    assert sorted(contents(empty)) == ["m0.mrc", "m2.mrc"]
+
+
 def test_files_on_another_disk_can_only_be_copied(
     empty: Workspace, originals: Path, refuse: Refusal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,12 +284,13 @@ def test_files_on_another_disk_can_only_be_copied(
         ("nowhere", ["nowhere", "no such folder"]),
         ("originals/*.tif", ["no file matches"]),
         ("workspace/raw", ["no files"]),
+        ("~nosuchuser/x", ["~nosuchuser/x", "give the folder of your micrographs"]),
     ],
 )
 def test_a_mistaken_place_is_told(
     empty: Workspace, originals: Path, tmp_path: Path, refuse: Refusal, path: str, words: list[str]
 ) -> None:
     (empty / "raw").mkdir(parents=True)
-    from_folder(empty, tmp_path / path)
+    from_folder(empty, path if path[0] == "~" else tmp_path / path)
     refuse(empty, "download", "local.path", *words)
     assert originals.exists()

@@ -1,5 +1,6 @@
 """`download --verify`, and how a further download mends what was found."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cryodenoise.cli import main
-from downloads import FIRST, contents, fill, from_folder, from_site, interrupt, micrograph
+from downloads import FIRST, FOLDER, contents, fill, from_folder, from_site, interrupt, micrograph
 from loopback import Site, serving
 from refusals import Refusal, edit, flip_byte
 from workspaces import Workspace
@@ -25,13 +26,22 @@ def verify(workspace: Workspace) -> int:
 
 
 def test_a_sound_download_is_found_to_be_so(
-    empty: Workspace, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    empty: Workspace, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(site, tmp_path, 3)
+    made = fill(site, tmp_path, 3)
+    site.files[FOLDER + "notes.txt"] = b"dose: 53"
+    known = {site.url + FIRST: hashlib.sha256(made["m000.mrc"]).hexdigest()}
+    monkeypatch.setattr("cryodenoise.sources.known.known_sha256", lambda: known)
     from_site(empty, site)
     assert empty.run("download") == 0
+    *_, last, problem = capsys.readouterr().out.splitlines()
+    held_against = "1 verified by SHA-256, 3 by size alone, 0 by nothing"
+    assert last.endswith(f"raw: 4 micrographs, 0.0 MB; {held_against}")
     assert verify(empty) == 0
-    assert "all 3 micrographs are as they were downloaded" in capsys.readouterr().out
+    verdict, still = capsys.readouterr().out.splitlines()
+    assert verdict.endswith(f"all 4 micrographs are as they were downloaded; when they came, {held_against}")
+    assert problem == still
+    assert problem.startswith("notes.txt: not readable as a micrograph: its name")
 
 
 def test_every_damage_is_found_and_a_further_download_mends_it(
@@ -90,7 +100,8 @@ def test_a_file_that_the_server_no_longer_has_cannot_be_mended(
     assert empty.run("download") == 0
     (empty / "raw/m000.mrc").unlink()
     del site.files[FIRST]
-    refuse(empty, "download", site.url, "m000.mrc is no longer there")
+    message = refuse(empty, "download", site.url, "m000.mrc is no longer there", "the other files are whole", "mirrors")
+    assert "remove raw_dir" not in message
 
 
 def test_linked_files_are_mended_too(empty: Workspace, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -9,9 +10,17 @@ from cryodenoise.config.schema import Parameters
 
 
 def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", text):
+    if not re.fullmatch(r"https?://[^/@\s]+(/\S*)?", text) or not _has_host(text):
         raise ValueError("an address such as https://host/folder/ without a user's name")
     return text
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an end, a port that is none, letters that stand for several
+        return False
 
 
 def _folder(text: str) -> str:
@@ -21,7 +30,15 @@ def _folder(text: str) -> str:
     return "/".join(parts)
 
 
+def _not_empty(items: tuple[str, ...]) -> tuple[str, ...]:
+    """After the items were looked at, unlike pydantic's min_length, which counts only those that are right."""
+    if not items:
+        raise ValueError("at least one")
+    return items
+
+
 Url = Annotated[str, AfterValidator(_url)]
+Urls = Annotated[tuple[Url, ...], AfterValidator(_not_empty)]
 
 
 class SelectionParameters(Parameters):
@@ -31,7 +48,7 @@ class SelectionParameters(Parameters):
     """Only files whose name matches, as in a shell: `*_c.mrc`."""
     first: int | None = Field(None, ge=1)
     """Only the first so many, in order of names, of those that match."""
-    names: tuple[str, ...] | None = Field(None, min_length=1)
+    names: Annotated[tuple[str, ...], AfterValidator(_not_empty)] | None = None
     """Only these, each of which must be there; excludes the other two."""
 
     @model_validator(mode="after")
@@ -48,7 +65,7 @@ class EmpiarParameters(Parameters):
     """Number of the entry, such as 10025."""
     directory: Annotated[str, AfterValidator(_folder)]
     """Folder below the entry's `data`."""
-    mirrors: tuple[Url, ...] = Field(("https://ftp.ebi.ac.uk/empiar/world_availability",), min_length=1)
+    mirrors: Urls = ("https://ftp.ebi.ac.uk/empiar/world_availability",)
     """Folders that hold the entries, tried in this order."""
     selection: SelectionParameters = SelectionParameters()
     """Which of its files."""
@@ -57,7 +74,7 @@ class EmpiarParameters(Parameters):
 class UrlsParameters(Parameters):
     """Files from anywhere."""
 
-    files: tuple[Url, ...] | None = Field(None, min_length=1)
+    files: Urls | None = None
     """Address of each file."""
     index: Url | None = None
     """Address of a page that links to the files of its folder, in place of `files`."""
@@ -91,7 +108,7 @@ class TransferParameters(Parameters):
     """Attempts in a row that may bring next to nothing before a file, or its mirror, is given up."""
     backoff_s: float = Field(1.0, ge=0, le=60)
     """Seconds before the second attempt; doubles with each, up to 60."""
-    connect_timeout_s: float = Field(20.0, gt=0)
+    connect_timeout_s: float = Field(20.0, gt=0, le=86_400)
     """Seconds to wait for a connection."""
-    stall_timeout_s: float = Field(60.0, gt=0)
+    stall_timeout_s: float = Field(60.0, gt=0, le=86_400)
     """Seconds without a byte after which a transfer is begun again where it stopped."""

@@ -14,6 +14,7 @@ REMEDY = "fetch or export it again, or move it out of the folder"
 BLOCK_PIXELS = 1 << 20
 """How many pixels are worked on at a time, so that a sum takes little memory beside itself."""
 MOST_FRAMES = 10_000
+_PLAUSIBLE_ANGSTROM = (0.01, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Header:
     height_px: int
     width_px: int
     pixel_size_angstrom: float | None
-    """None where the file does not say."""
+    """None where the file does not say, or what no microscope has."""
     frames: int = 1
 
 
@@ -35,6 +36,12 @@ class Block(NamedTuple):
     left: int
     pixels: np.ndarray
     """Shape (rows, columns), of any real type."""
+
+
+def plausible(pixel_size_angstrom: float) -> float | None:
+    """The pixel size that a header gives, or None where it is no microscope's: a default, a screen's, or damage."""
+    lowest, highest = _PLAUSIBLE_ANGSTROM
+    return pixel_size_angstrom if lowest <= pixel_size_angstrom <= highest else None
 
 
 def require_frames(path: Path, frames: int) -> None:

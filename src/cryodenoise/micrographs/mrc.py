@@ -16,7 +16,7 @@ import numpy as np
 
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.files import commit, partial
-from cryodenoise.micrographs.image import BLOCK_PIXELS, REMEDY, Block, Header, require_frames, summed
+from cryodenoise.micrographs.image import BLOCK_PIXELS, REMEDY, Block, Header, plausible, require_frames, summed
 from cryodenoise.micrographs.streams import MOST_EXPANSION, is_compressed, opened
 
 SUFFIX = ".mrc"
@@ -67,7 +67,7 @@ def _layout(path: Path, stream: BinaryIO) -> _Layout:
         pixel_type = np.dtype("u1")
     (mx,) = struct.unpack(order + "i", raw[28:32])
     (cell_x,) = struct.unpack(order + "f", raw[40:44])
-    pixel_size = cell_x / mx if mx > 0 and np.isfinite(cell_x) and cell_x > 0 else None
+    pixel_size = plausible(cell_x / mx) if mx > 0 else None
     (extended_bytes,) = struct.unpack(order + "i", raw[92:96])
     offset = HEADER_BYTES + extended_bytes
     expected_bytes = offset + width * height * frames * pixel_type.itemsize

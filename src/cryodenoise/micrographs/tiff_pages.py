@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from cryodenoise.errors import UserError
-from cryodenoise.micrographs.image import REMEDY, require_frames
+from cryodenoise.micrographs.image import REMEDY, plausible, require_frames
 
 UNCOMPRESSED, LZW = 1, 5
 _MOST_EXPANSION = {UNCOMPRESSED: 1, LZW: 1400, 8: 1032, 32946: 1032}
@@ -26,9 +26,10 @@ _PIXELS = {(1, 8): "u1", (1, 16): "u2", (1, 32): "u4", (2, 8): "i1", (2, 16): "i
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 13: "I", 16: "Q", 18: "Q"}
 """The types of values that the tags below have, as `struct` names them."""
 _DESCRIPTION_BYTES = 4096
-_PLAUSIBLE_ANGSTROM = (0.05, 50.0)
 _UNIT_ANGSTROM = {2: 2.54e8, 3: 1e8}
 _PALETTE = 3
+_REDUCED_OR_MASK = 1 | 4
+_SUBFILE = 254
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _X_RESOLUTION, _RESOLUTION_UNIT = 273, 277, 278, 279, 282, 296
 _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _FORMAT = 317, 322, 323, 324, 325, 339
@@ -68,6 +69,7 @@ class _Source:
         if version not in (42, 43):
             raise UserError(f"{path}: no TIFF file, it begins with other bytes: {REMEDY}")
         self.big = version == 43
+        self.tables_bytes = 0
         (self.first,) = self.unpack(8, "Q") if self.big else self.unpack(4, "I")
 
     def damaged(self, what: str) -> UserError:
@@ -94,6 +96,9 @@ class _Source:
         start, step = offset + struct.calcsize(head), struct.calcsize("<" + entry_code) + inline
         if count == 0 or count > 4096:
             raise self.damaged(f"a page has {count} tags")
+        self.tables_bytes += step * count
+        if self.tables_bytes > self.size_bytes:
+            raise self.damaged("its pages share their tags")  # and would take endless time to read
         for number in range(count):
             place = start + step * number
             tag, kind, values = self.unpack(place, entry_code)
@@ -139,6 +144,11 @@ def pages(path: Path, stream: BinaryIO) -> Iterator[Page]:
         seen.add(following)
         require_frames(path, len(seen))
         entries, following = source.entries(following)
+        if source.first_value(entries, _SUBFILE, 0) & _REDUCED_OR_MASK:
+            raise UserError(
+                f"{path}: image {len(seen)} is a preview or a mask, as its tag NewSubfileType says: export the frames "
+                "alone"
+            )
         page = _page(source, entries)
         held += float(page.sizes_bytes.sum(dtype=np.float64))
         if held > source.size_bytes:
@@ -211,7 +221,7 @@ def _pixel_size(source: _Source, entries: dict[int, _Entry]) -> float | None:
         return None
     pixels, units = source.unpack(entry.offset, entry.code)
     size = unit * units / pixels if pixels else math.inf
-    return size if _PLAUSIBLE_ANGSTROM[0] <= size <= _PLAUSIBLE_ANGSTROM[1] else None
+    return plausible(size)
 
 
 def _promised_frames(source: _Source, entries: dict[int, _Entry], page: Page) -> int:

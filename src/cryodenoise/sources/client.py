@@ -25,6 +25,10 @@ _REDIRECTS = 10
 _REDIRECTING = {301, 302, 303, 307, 308}
 _USABLE = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
 _MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_NEVER_PASS = {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
+_CODED_FILES = {"gzip": ".gz", "x-gzip": ".gz", "bzip2": ".bz2", "x-bzip2": ".bz2"}
+"""Content codings by which servers call the compression of a file itself, and how its name then ends."""
+_MOST_DIGITS = 18
 _PROGRESS_BYTES = 8 << 20
 _WORRYING = 4  # failures in a row: a server that fails every fifth request gets there once in 600
 _LONG_S = 30.0
@@ -52,6 +56,13 @@ class StoppedError(Exception):
     """Another thread asked this one to stop."""
 
 
+class _Session(requests.Session):
+    """A session that leaves every redirect to `Client`, and so does not stumble over an odd one."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
 class Client:
     """The connections of one task, for several threads; never more to a host than the run file says.
 
@@ -68,7 +79,7 @@ class Client:
         note: Callable[[str, bool], object] = lambda _, __: None,
     ) -> None:
         self.transfer, self.stop, self.note = transfer, stop or threading.Event(), note
-        self._session = requests.Session()
+        self._session = _Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=transfer.connections, pool_block=True))
         # A compressed body would have another length and digest than the file.
@@ -93,7 +104,11 @@ class Client:
                 if self.stop.is_set():
                     raise StoppedError
                 yield response
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        except (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            urllib3.exceptions.LocationValueError,
+        ) as error:
             raise PermanentError(f"{url}: {error}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -110,13 +125,23 @@ class Client:
             if response.status_code not in _REDIRECTING or "Location" not in response.headers:
                 return response
             response.close()
-            there = urljoin(here, response.headers["Location"])
+            there = _target(here, response.headers["Location"], url)
             if urlsplit(there).scheme != urlsplit(here).scheme:
                 raise PermanentError(
                     f"{url}: redirects to {there}, another scheme: refused; give that address if it is right"
                 )
             here = there
         raise PermanentError(f"{url}: redirects more than {_REDIRECTS} times")
+
+
+def _target(here: str, location: str, url: str) -> str:
+    """Where a redirect leads; http.client took the header's bytes for Latin-1."""
+    try:
+        there = urljoin(here, location.encode("latin-1").decode())
+        urlsplit(there)
+    except ValueError as error:
+        raise PermanentError(f"{url}: redirects to {location[:200]!r}, no address ({error})") from error
+    return there
 
 
 def _reason(error: Exception) -> str:
@@ -135,7 +160,7 @@ def _require_usable(response: requests.Response, url: str) -> None:
     if status in _USABLE:
         return
     message = f"{url}: {status} {response.reason}"
-    if status in _MAY_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _MAY_PASS or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in _NEVER_PASS):
         raise TransientError(message, retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC)))
     raise PermanentError(message)
 
@@ -146,7 +171,7 @@ def retry_after_s(value: str, now: datetime) -> float:
     if value.strip().isdecimal():
         seconds = float(value)
     else:
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, OverflowError):
             seconds = (parsedate_to_datetime(value) - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
 
@@ -156,14 +181,26 @@ def announced(response: requests.Response, url: str) -> Announced | None:
 
     Raises:
         TransientError: If it is a web page in the place of the file.
+        PermanentError: If what comes is not the file's own bytes.
     """
+    if problem := coding_problem(response, url):
+        raise PermanentError(f"{url}: {problem}")
     is_page = response.headers.get("Content-Type", "").lower().startswith("text/html")
     if is_page and not urlsplit(url).path.lower().endswith((".html", ".htm")):
         raise TransientError(f"{url}: a web page in the place of the file")
     etag = response.headers.get("ETag", "")
     validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
     length = response.headers.get("Content-Length", "")
-    return Announced(int(length), validator) if length.isdecimal() else None
+    return Announced(int(length), validator) if length.isdecimal() and len(length) <= _MOST_DIGITS else None
+
+
+def coding_problem(response: requests.Response, url: str) -> str | None:
+    """What is wrong with how a response codes the file, or None where the body is the file's own bytes."""
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    of_the_file = coding in _CODED_FILES and urlsplit(url).path.lower().endswith(_CODED_FILES[coding])
+    if coding in ("", "identity") or of_the_file:
+        return None
+    return f"sent with the coding {coding!r}, though asked for the file as it is: give another address or mirror"
 
 
 def ask(client: Client, url: str) -> Announced:
@@ -178,7 +215,8 @@ def ask(client: Client, url: str) -> Announced:
             with client.request(method, url) as response:
                 if method == "HEAD":
                     response.raw.read()  # there is nothing, but the connection can then serve the next request
-                if told := announced(response, url):
+                told = announced(response, url)
+                if told and (told.size_bytes or method == "GET"):  # to HEAD, some servers say 0 of every file
                     return told
         except PermanentError:
             if method == "GET":

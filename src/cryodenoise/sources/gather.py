@@ -13,6 +13,7 @@ from cryodenoise.config.documents import RawFile
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.files import free_bytes, require_space
+from cryodenoise.micrographs import is_micrograph
 from cryodenoise.sources import known
 from cryodenoise.sources.client import PermanentError
 from cryodenoise.sources.journal import Journal
@@ -24,6 +25,9 @@ _HOPELESS = 6
 _LEAVE_S = 1.0
 """How long threads that were told to stop are waited for; those that still wait for a server end with the process."""
 _PAGE_STARTS = (b"<!doctype html", b"<html")
+_START_BYTES = 64
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BZIP2 = b"BZh"
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -168,13 +172,17 @@ class Gathering:
         problem = self._problem(file)
         if problem and path.exists():
             self._reject(path, problem)
+        size_bytes = file.announced.size_bytes
         for last in (False, True):
             if problem:
                 url = self.bring(file, reached)
+                begun = self.journal.begun.get(file.name)
+                if begun and begun.url == url:  # another mirror, or a file that changed since
+                    size_bytes = begun.size_bytes
             address = url or next(iter(file.urls), "")
             expected = self.sha256.get(file.name) or known.known_sha256().get(address)
             found = describe(path, url, "sha256" if expected else "size" if file.urls else None)
-            problem = _complaint(path, found, expected)
+            problem = _complaint(path, found, size_bytes, expected)
             if not problem:
                 self.journal.finish(found)
                 return found
@@ -190,15 +198,30 @@ class Gathering:
         self.console.say(f"{path}: {problem}: moved aside to {aside.name}")
 
 
-def _complaint(path: Path, found: RawFile, expected_sha256: str | None) -> str | None:
-    """What is wrong with a file that came whole, or None."""
+def _complaint(path: Path, found: RawFile, size_bytes: int, expected_sha256: str | None) -> str | None:
+    """What is wrong with a file that came, or None."""
+    if found.size_bytes != size_bytes:
+        return f"{found.size_bytes} bytes, expected {size_bytes}"
     if expected_sha256:
         differs = found.sha256 != expected_sha256
         return f"SHA-256 {found.sha256[:16]}…, expected {expected_sha256[:16]}…" if differs else None
+    if not found.url:
+        return None
     with path.open("rb") as stream:
-        start = stream.read(64).lstrip().lower()
-    is_page = found.url and start.startswith(_PAGE_STARTS) and path.suffix.lower() not in (".html", ".htm")
-    return "a web page in the place of the file" if is_page else None
+        start = stream.read(_START_BYTES)
+    text = start.removeprefix(_BYTE_ORDER_MARK).lstrip().lower()
+    if text.startswith(_PAGE_STARTS) and path.suffix.lower() not in (".html", ".htm"):
+        return "a web page in the place of the file"
+    return "a text in the place of the micrograph" if is_micrograph(path) and _is_text(start) else None
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether a file begins as no micrograph does: all but those of bzip2 have a control character among these."""
+    return (
+        bool(start)
+        and not start.startswith(_BZIP2)
+        and not any(byte < 32 and byte not in b"\t\n\f\r" for byte in start)
+    )
 
 
 def _amount(count: int, size_bytes: int) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from html.parser import HTMLParser
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from unicodedata import normalize
+from urllib.parse import quote, unquote, unquote_to_bytes, urldefrag, urljoin, urlsplit
 
-from cryodenoise.claims import JOURNAL_NAME, MARKER_NAME
+from cryodenoise.claims import JOURNAL_PATTERN, MARKER_NAME
 from cryodenoise.config.sources import SelectionParameters
 from cryodenoise.errors import UserError
 from cryodenoise.files import PARTIAL_SUFFIX
@@ -14,6 +15,7 @@ from cryodenoise.sources.record import DOCUMENT_NAME, REJECTED_SUFFIX
 
 _LONGEST_NAME_BYTES = 240  # file systems take 255, suffixes of ours included
 _SHOWN = 3
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Reached = Callable[[int], object]
 """Told how many bytes of a file are there."""
@@ -58,7 +60,9 @@ def unusable(name: str) -> str | None:
         return "is too long or not printable"
     if name.startswith("."):
         return "is that of a hidden file"
-    if name in (DOCUMENT_NAME, MARKER_NAME, JOURNAL_NAME) or name.endswith((PARTIAL_SUFFIX, REJECTED_SUFFIX, ".log")):
+    lower = name.lower()  # some file systems do not tell capitals
+    ours = lower in (DOCUMENT_NAME, MARKER_NAME) or fnmatchcase(lower, JOURNAL_PATTERN)
+    if ours or lower.endswith((PARTIAL_SUFFIX, REJECTED_SUFFIX, ".log")):
         return "is one that `download` itself writes"
     return None
 
@@ -91,20 +95,26 @@ def names_in_index(page: str, url: str) -> tuple[list[str], list[str]]:
     links.feed(page)
     links.close()
     names, left_out = set(), set()
-    folder = urljoin(url, ".")
+    folder = _folder(urljoin(url, "."))
     for link in links.found:
         try:
             target = urldefrag(urljoin(url, link)).url
-            within = target.startswith(folder) and "/" not in target.removeprefix(folder)
             if target.endswith("/") or "?" in target or target == url:
                 continue
-            if within:
+            if _folder(target) == folder:
                 names.add(name_in(target))
             else:
                 left_out.add(f"{link!r} leads out of the folder")
         except (UserError, ValueError) as error:
             left_out.add(str(error))
     return sorted(names), sorted(left_out)
+
+
+def _folder(url: str) -> tuple[str, str | None, int | None, str]:
+    """Scheme, host, port and folder of an address, the same however these are written."""
+    parts = urlsplit(url)
+    segments = (quote(unquote_to_bytes(segment), safe="") for segment in parts.path.split("/")[:-1])
+    return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme), "/".join(segments)
 
 
 class _Links(HTMLParser):
@@ -122,8 +132,21 @@ def select(names: Iterable[str], selection: SelectionParameters, place: str) -> 
     """The names that a run file wants, sorted.
 
     Raises:
-        UserError: If none is left, or one that it lists is not there.
+        UserError: If none is left, one that it lists is not there, or two are the same to some file systems.
     """
+    selected = _selected(names, selection, place)
+    seen: dict[str, str] = {}
+    for name in selected:
+        other = seen.setdefault(normalize("NFC", name).casefold(), name)
+        if other != name:
+            raise UserError(
+                f"{place}: {other!r} and {name!r} differ in capitals or in how accents are written alone, and some "
+                "disks take them for one file: select one of them, or rename it"
+            )
+    return selected
+
+
+def _selected(names: Iterable[str], selection: SelectionParameters, place: str) -> list[str]:
     there = sorted(names)
     if not there:
         raise UserError(f"{place}: lists no files: give the folder that holds them")
@@ -153,7 +176,10 @@ def again(names: Sequence[str], mend: Collection[str], place: str) -> list[str]:
     """
     if lost := sorted(set(mend).difference(names)):
         verb = "is" if len(lost) == 1 else "are"
-        raise UserError(f"{place}: {some(lost)} {verb} no longer there: remove raw_dir and download anew")
+        raise UserError(
+            f"{place}: {some(lost)} {verb} no longer there, and only that is lacking, the other files are whole: put "
+            "it back into raw_dir yourself, or give a server that has it (`mirrors` of source empiar)"
+        )
     return [name for name in names if not mend or name in mend]
 
 

@@ -16,7 +16,7 @@ from cryodenoise.config.sources import LocalParameters
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.files import commit, partial
-from cryodenoise.sources.client import StoppedError
+from cryodenoise.sources.client import PermanentError, StoppedError
 from cryodenoise.sources.gather import Gathering
 from cryodenoise.sources.journal import Journal
 from cryodenoise.sources.listing import Announced, Reached, SourceFile, again, counted, select, unusable
@@ -39,13 +39,16 @@ def fetch(
         raise UserError(
             f"local.path: {section.path} is raw_dir itself: give `preprocess` that folder, without download"
         )
+    journal = Journal(raw_dir)
+    if not mend:
+        journal.require_listed(by_name, f"local.path: {section.path}")
     console.say(f"{section.path}: {counted(len(by_name))} to {section.place}")
     stop = threading.Event()
 
     def bring(file: SourceFile, reached: Reached) -> None:
         original, path = by_name[file.name], raw_dir / file.name
         if section.place == "copy":
-            _copy(original, path, reached, stop)
+            _copy(original, path, file.announced.size_bytes, reached, stop)
         else:
             _link(original, path)
             reached(file.announced.size_bytes)
@@ -55,7 +58,7 @@ def fetch(
         files=[_source_file(by_name[name]) for name in again(list(by_name), mend, section.path)],
         bring=bring,
         kept=lambda _: 0,
-        journal=Journal(raw_dir),
+        journal=journal,
         raw_dir=raw_dir,
         console=console,
         threads=2,
@@ -76,8 +79,11 @@ def _source_file(path: Path) -> SourceFile:
 
 def paths(section: LocalParameters) -> dict[str, Path]:
     """The selected files by name, sorted; hidden files and folders do not count."""
-    place = Path(section.path).expanduser()
-    found = list(place.iterdir()) if place.is_dir() else list(place.parent.glob(place.name))
+    try:
+        place = Path(section.path).expanduser()
+        found = _found(place)
+    except (RuntimeError, ValueError) as error:  # no such user, no such pattern
+        raise UserError(f"local.path: {section.path}: {error}: give the folder of your micrographs") from error
     by_name: dict[str, Path] = {}
     for path in sorted(path for path in found if path.is_file() and not unusable(path.name)):
         if path.name in by_name:
@@ -87,6 +93,13 @@ def paths(section: LocalParameters) -> dict[str, Path]:
         state = "holds no files" if place.is_dir() else "no such folder, and no file matches it"
         raise UserError(f"local.path: {section.path}: {state}: give the folder of your micrographs, or /folder/*.mrc")
     return {name: by_name[name] for name in select(by_name, section.selection, f"local.path: {section.path}")}
+
+
+def _found(place: Path) -> list[Path]:
+    """What is in a folder; else the file of this very name, whatever brackets it has; else what matches."""
+    if place.is_dir():
+        return list(place.iterdir())
+    return [place] if place.is_file() else list(place.parent.glob(place.name))
 
 
 def _link(original: Path, path: Path) -> None:
@@ -101,7 +114,7 @@ def _link(original: Path, path: Path) -> None:
         ) from error
 
 
-def _copy(original: Path, path: Path, reached: Reached, stop: threading.Event) -> None:
+def _copy(original: Path, path: Path, size_bytes: int, reached: Reached, stop: threading.Event) -> None:
     done = 0
     with original.open("rb") as source, partial(path).open("wb") as target:
         while block := source.read(_BLOCK_BYTES):
@@ -112,4 +125,6 @@ def _copy(original: Path, path: Path, reached: Reached, stop: threading.Event) -
             reached(done)
         target.flush()
         os.fsync(target.fileno())
+    if done != size_bytes:
+        raise PermanentError(f"{original}: {done} bytes copied, it had {size_bytes}: it was changed meanwhile")
     commit(path)

@@ -137,6 +137,8 @@ def fetch_network(
         for reason in listing.left_out:
             console.say(f"left out: {reason}")
         files = survey(listing, selection, client, known, mend)
+    if not mend:
+        journal.require_listed([file.name for file in files], listing.place)
     with _client(parameters.transfer, console) as client:
         return Gathering(
             place=listing.place,

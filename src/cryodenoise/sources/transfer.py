@@ -1,6 +1,7 @@
 """One file over HTTP, from where it stopped."""
 
 import os
+from io import FileIO
 from pathlib import Path
 
 import requests
@@ -14,6 +15,7 @@ from cryodenoise.sources.client import (
     TransientError,
     announced,
     ask,
+    coding_problem,
     persist,
 )
 from cryodenoise.sources.journal import Begun, Journal
@@ -120,12 +122,20 @@ def _request(client: Client, wanted: Begun, part: Path, kept: int, journal: Jour
                     if kept > wanted.size_bytes:
                         part.unlink()
                         raise ChangedError(f"{wanted.url}: longer than the {wanted.size_bytes} bytes announced")
-                    stream.write(chunk)
+                    write_all(stream, chunk)
                     reached(kept)
             finally:
                 os.fsync(stream.fileno())
-    if kept < wanted.size_bytes:
-        raise TransientError(f"{wanted.url}: {kept} of {wanted.size_bytes} bytes, then the connection ended")
+            written = os.fstat(stream.fileno()).st_size
+    if written != wanted.size_bytes:
+        raise TransientError(f"{wanted.url}: {written} of {wanted.size_bytes} bytes, then the connection ended")
+
+
+def write_all(stream: FileIO, chunk: bytes) -> None:
+    """Unbuffered, so that what is kept after a kill is what had come; a disk that fills up takes only a part."""
+    left = memoryview(chunk)
+    while left:
+        left = left[stream.write(left) :]
 
 
 def _begin_anew(response: requests.Response, wanted: Begun, part: Path, journal: Journal) -> None:
@@ -140,6 +150,6 @@ def _begin_anew(response: requests.Response, wanted: Begun, part: Path, journal:
 def _goes_on(response: requests.Response, kept: int, wanted: Begun) -> bool:
     """Whether a partial answer is the rest of the same file; some servers know ranges but not If-Range."""
     expected = f"bytes {kept}-{wanted.size_bytes - 1}/{wanted.size_bytes}"
-    validators = {response.headers.get("ETag"), response.headers.get("Last-Modified")}
-    same = wanted.validator in validators or validators == {None}
-    return response.status_code == requests.codes.partial and response.headers.get("Content-Range") == expected and same
+    same = wanted.validator in (response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    partial_content = response.status_code == requests.codes.partial and not coding_problem(response, wanted.url)
+    return partial_content and same and response.headers.get("Content-Range") == expected

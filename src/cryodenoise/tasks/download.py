@@ -1,15 +1,16 @@
 """Task `download`: micrographs into raw/."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryodenoise import environment
 from cryodenoise.claims import claim
-from cryodenoise.config.documents import DownloadRecord, MadeFrom
+from cryodenoise.config.documents import DownloadRecord, MadeFrom, RawFile
 from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.console import Console
-from cryodenoise.dataset.writer import drop_journals
 from cryodenoise.errors import UserError, require_known
-from cryodenoise.sources import SOURCES, check, record
+from cryodenoise.sources import SOURCES, check, journal, record
 
 DOCUMENT_NAME = record.DOCUMENT_NAME
 FINDINGS = 1
@@ -47,12 +48,10 @@ def download(parameters_file: Path | None, raw_dir: Path, console: Console, veri
             environment=environment.describe(gpus=False),
         )
         work.finish(document.dumps())
-        drop_journals(raw_dir)
+        journal.drop(raw_dir)
     size_bytes = sum(file.size_bytes for file in files)
-    console.say(f"{raw_dir}: {len(files)} micrographs, {size_bytes / 1e6:.1f} MB")
-    for file in files:
-        if file.problem:
-            console.say(f"{file.name}: not readable as a micrograph: {file.problem}")
+    console.say(f"{raw_dir}: {len(files)} micrographs, {size_bytes / 1e6:.1f} MB; {_verified(files)}")
+    _say_problems(files, console)
     return 0
 
 
@@ -65,7 +64,7 @@ def _mend(parameters: DownloadParameters, raw_dir: Path, console: Console) -> No
         console.say(f"{raw_dir}: {len(damaged)} of {len(files)} micrographs brought again")
     else:
         console.say(f"{raw_dir} already holds these micrographs: nothing to do")
-    drop_journals(raw_dir)
+    journal.drop(raw_dir)
 
 
 def _verify(raw_dir: Path, console: Console) -> int:
@@ -75,8 +74,22 @@ def _verify(raw_dir: Path, console: Console) -> int:
         for finding in rule.findings(folder):
             console.say(f"{finding.place}: {finding.problem}: move it away and run `cryodenoise download` again")
             count += 1
-    if count:
-        console.say(f"{raw_dir}: {count} finding{'s' * (count > 1)}")
-        return FINDINGS
-    console.say(f"{raw_dir}: all {len(folder.record.files)} micrographs are as they were downloaded")
-    return 0
+    files = folder.record.files
+    state = (
+        f"{count} finding{'s' * (count > 1)}" if count else f"all {len(files)} micrographs are as they were downloaded"
+    )
+    console.say(f"{raw_dir}: {state}; when they came, {_verified(files)}")
+    _say_problems(files, console)
+    return FINDINGS if count else 0
+
+
+def _verified(files: Sequence[RawFile]) -> str:
+    """What the files were held against when they came."""
+    counts = Counter(file.verified for file in files)
+    return f"{counts['sha256']} verified by SHA-256, {counts['size']} by size alone, {counts[None]} by nothing"
+
+
+def _say_problems(files: Sequence[RawFile], console: Console) -> None:
+    for file in files:
+        if file.problem:
+            console.say(f"{file.name}: not readable as a micrograph: {file.problem}")

@@ -154,6 +154,17 @@ def test_a_compressed_file_must_hold_what_its_header_says(
         micrographs.read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "surplus", "sound"),
+    [("a.mrc.gz", bytes(9), True), ("a.mrc.gz", b"x", False), ("a.mrc.bz2", bytes(9), True), ("a.mrc.bz2", b"x", True)],
+)
+def test_what_may_follow_a_compressed_stream(tmp_path: Path, name: str, surplus: bytes, sound: bool) -> None:
+    (tmp_path / name).write_bytes(FILES["c.mrc.gz" if name.endswith("gz") else "d.mrc.bz2"] + surplus)
+    image = read_or_refused(tmp_path / name)
+    assert (image is not None) == sound
+    assert image is None or np.array_equal(image, FRAMES.sum(axis=0))
+
+
 def test_a_plain_file_under_a_compressed_name_is_refused(tmp_path: Path) -> None:
     for name in ("a.mrc.gz", "a.mrc.bz2"):
         (tmp_path / name).write_bytes(MRC)

@@ -83,8 +83,16 @@ def test_an_extended_header_is_skipped(tmp_path: Path) -> None:
     assert np.array_equal(mrc.read(tmp_path / "a.mrc"), IMAGE)
 
 
-def test_no_cell_means_no_pixel_size(path: Path) -> None:
-    assert mrc.read_header(patched(path, 40, bytes(12))).pixel_size_angstrom is None
+@pytest.mark.parametrize("cell_angstrom", [0, -1, 3e38, 1e-38, 36 * 0.009, 36 * 1001, float("nan"), float("inf")])
+def test_a_cell_that_no_microscope_sees_means_no_pixel_size(path: Path, cell_angstrom: float) -> None:
+    assert mrc.read_header(patched(path, 40, struct.pack("<f", cell_angstrom))).pixel_size_angstrom is None
+
+
+def test_a_volume_is_read_as_a_movie(tmp_path: Path) -> None:
+    with mrcfile.new(tmp_path / "a.mrc") as stream:
+        stream.set_data(np.stack([IMAGE, 2 * IMAGE]))
+        stream.set_volume()
+    assert mrc.read_header(tmp_path / "a.mrc").frames == 2
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def written(path: Path, pixels: np.ndarray = IMAGE, **options: Any) -> Path:
         ((2.54e8 / 1.5, 2.54e8 / 1.5), "INCH", 1.5),
         ((72, 72), "INCH", None),
         ((1, 1), "NONE", None),
-        ((1e8 / 51, 1e8 / 51), "CENTIMETER", None),
+        ((1e8 / 1001, 1e8 / 1001), "CENTIMETER", None),
     ],
 )
 def test_a_plausible_resolution_gives_the_pixel_size(
@@ -60,6 +61,40 @@ def test_pages_of_different_shapes_are_refused(tmp_path: Path) -> None:
         for height in (20, 20, 10):
             stream.write(IMAGE[:height], photometric="minisblack")
     with pytest.raises(UserError, match=r"a\.tif: image 3 has 10 × 30 pixels, the first 20 × 30: .* previews"):
+        tiff.read_header(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", [1, 4, 5])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_preview_or_mask_is_not_summed_as_a_frame(tmp_path: Path, kind: int, place: int) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as stream:
+        for _ in range(2):
+            stream.write(IMAGE, photometric="minisblack", subfiletype=2)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as stream:
+        stream.pages[place].aspage().tags[254].overwrite(kind)
+    with pytest.raises(UserError, match=rf"a\.tif: image {place + 1} is a preview or a mask"):
+        tiff.read(tmp_path / "a.tif")
+
+
+def test_a_page_of_several_is_a_frame(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as stream:
+        for _ in range(2):
+            stream.write(IMAGE, photometric="minisblack", subfiletype=2)
+    assert np.array_equal(tiff.read(tmp_path / "a.tif"), 2 * IMAGE)
+
+
+def test_white_may_be_the_lowest_number(tmp_path: Path) -> None:
+    assert np.array_equal(tiff.read(written(tmp_path / "a.tif", photometric="miniswhite")), IMAGE)
+
+
+def test_pages_that_share_their_tags_are_refused(tmp_path: Path) -> None:
+    shared = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 1, 8), (273, 4, 1, 8), (279, 3, 1, 1), (262, 3, 1, 1)]
+    second = 20  # within the first page's first, nameless entry, whose last bytes are the second's count of entries
+    content = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<HHHIHH", 7, 0, 0, 0, 0, 7)
+    content += b"".join(struct.pack("<HHII", *entry) for entry in shared)
+    content += struct.pack("<II", second, 0) + bytes(8)  # the second page's last, nameless entry, and its end
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(UserError, match="its pages share their tags"):
         tiff.read_header(tmp_path / "a.tif")
 
 

@@ -30,6 +30,10 @@ def test_the_files_of_an_apache_index_without_folders_and_sort_links() -> None:
         ("./a.mrc#top", "a.mrc"),
         ("//host/10025/data/x/a.mrc", "a.mrc"),
         ("sub/../a.mrc", "a.mrc"),
+        ("HTTPS://HOST/10025/data/x/a.mrc", "a.mrc"),
+        ("https://host:443/10025/data/x/a.mrc", "a.mrc"),
+        ("/10025/data/%78/a.mrc", "a.mrc"),
+        ("/10025/d%61ta/x/%61.mrc", "a.mrc"),
     ],
 )
 def test_a_link_may_be_written_in_any_way(link: str, expected: str) -> None:
@@ -39,7 +43,9 @@ def test_a_link_may_be_written_in_any_way(link: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "link",
     ["../a.mrc", "/a.mrc", "//other/10025/data/x/a.mrc", "http://host/10025/data/x/a.mrc", "..%2fa.mrc", "%2e%2e",
-     "%2Fetc%2Fpasswd", "a%5Cb.mrc", "a%00.mrc", ".a.mrc", "javascript:alert(1)", "http://[/a.mrc", "x" * 300],
+     "%2Fetc%2Fpasswd", "a%5Cb.mrc", "a%00.mrc", ".a.mrc", "javascript:alert(1)", "http://[/a.mrc", "x" * 300,
+     "https://host:444/10025/data/x/a.mrc", "https://host:x/10025/data/x/a.mrc", "/10025/data%2Fx/a.mrc",
+     "https://host@other/10025/data/x/a.mrc", "journal.3.jsonl", "Download.JSON"],
 )  # fmt: skip
 def test_a_link_that_names_no_file_of_the_folder_is_left_out_and_told(link: str) -> None:
     names, left_out = names_in_index(f"<a href='{link}'>x</a>", URL)
@@ -61,14 +67,26 @@ def test_a_usable_name_stays_in_the_folder(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["download.json", "unfinished.json", "journal.jsonl", "a.mrc.partial", "a.rejected", "x.log"]
+    "name",
+    [
+        "download.json",
+        "unfinished.json",
+        "journal.jsonl",
+        "journal.1.jsonl",
+        "JournalX.jsonl",
+        "Unfinished.json",
+        "a.mrc.partial",
+        "a.mrc.PARTIAL",
+        "a.rejected",
+        "x.log",
+    ],
 )
 def test_a_name_of_our_own_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="`download` itself writes"):
         name_in(URL + name)
 
 
-@given(st.lists(st.text(min_size=1), min_size=1, unique=True), st.integers(1, 20))
+@given(st.lists(st.text("abc\u00e9", min_size=1), min_size=1, unique=True), st.integers(1, 20))
 def test_the_first_few_come_in_order_of_names(names: list[str], first: int) -> None:
     assert select(names, SelectionParameters(first=first), "x") == sorted(names)[:first]
 
@@ -76,6 +94,13 @@ def test_the_first_few_come_in_order_of_names(names: list[str], first: int) -> N
 def test_a_name_that_is_not_there_is_told_with_one_that_is() -> None:
     with pytest.raises(UserError, match=r"x: selection.names: b\.mrc, c\.mrc are not among its 1 files.*a\.mrc"):
         select(["a.mrc"], SelectionParameters(names=("a.mrc", "c.mrc", "b.mrc")), "x")
+
+
+@pytest.mark.parametrize("pair", [("A.mrc", "a.mrc"), ("caf\u00e9.mrc", "cafe\u0301.mrc")])
+def test_names_that_some_disks_take_for_one_are_refused_unless_one_of_them_is_selected(pair: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match=r"x: .* differ in capitals or in how accents are written alone"):
+        select([*pair, "b.mrc"], SelectionParameters(), "x")
+    assert select([*pair, "b.mrc"], SelectionParameters(names=(pair[0], "b.mrc")), "x") == sorted([pair[0], "b.mrc"])
 
 
 def test_an_empty_folder_is_refused() -> None:
