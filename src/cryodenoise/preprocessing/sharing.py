@@ -116,9 +116,12 @@ def share_out(kind: type[L], work: Work, workers: int, site: Site) -> None:
                 work.require(done)
                 append_journal(site.data_dir, rank.rank, line.model_dump_json(), work.part)
                 advance(1)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
         site.require_under_way()
-        raise
+        raise UserError(
+            f"{error.filename}: removed under way, most likely because another process of this run gave up: see what it "
+            "says, mend that and run all again"
+        ) from error
 
 
 def all_noted(kind: type[L], work: Work, site: Site) -> list[L]:
