@@ -119,7 +119,7 @@ def share_out(kind: type[L], work: Work, workers: int, site: Site) -> None:
     except FileNotFoundError as error:
         site.require_under_way()
         raise UserError(
-            f"{error.filename}: removed under way, most likely because another process of this run gave up: see what it "
+            f"{error.filename}: removed under way, likely as another process of this run gave up: see what it "
             "says, mend that and run all again"
         ) from error
 
