@@ -35,7 +35,7 @@ def test_a_sound_download_is_found_to_be_so(
     from_site(empty, site)
     assert empty.run("download") == 0
     *_, last, problem = capsys.readouterr().out.splitlines()
-    held_against = "1 verified by SHA-256, 3 by size alone, 0 by nothing"
+    held_against = "verified: 1 by SHA-256, 3 by size alone"
     assert last.endswith(f"raw: 4 micrographs, 0.0 MB; {held_against}")
     assert verify(empty) == 0
     verdict, still = capsys.readouterr().out.splitlines()

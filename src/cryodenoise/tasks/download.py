@@ -86,7 +86,8 @@ def _verify(raw_dir: Path, console: Console) -> int:
 def _verified(files: Sequence[RawFile]) -> str:
     """What the files were held against when they came."""
     counts = Counter(file.verified for file in files)
-    return f"{counts['sha256']} verified by SHA-256, {counts['size']} by size alone, {counts[None]} by nothing"
+    ways = {"sha256": "by SHA-256", "size": "by size alone", None: "by nothing"}
+    return "verified: " + ", ".join(f"{counts[way]} {words}" for way, words in ways.items() if counts[way])
 
 
 def _say_problems(files: Sequence[RawFile], console: Console) -> None:
