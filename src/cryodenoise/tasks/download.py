@@ -86,8 +86,8 @@ def _verify(raw_dir: Path, console: Console) -> int:
 def _verified(files: Sequence[RawFile]) -> str:
     """What the files were held against when they came."""
     counts = Counter(file.verified for file in files)
-    ways = {"sha256": "by SHA-256", "size": "by size alone", None: "by nothing"}
-    return "verified: " + ", ".join(f"{counts[way]} {words}" for way, words in ways.items() if counts[way])
+    ways = {"by SHA-256": counts["sha256"], "by size alone": counts["size"], "by nothing": counts[None]}
+    return "verified: " + ", ".join(f"{count} {way}" for way, count in ways.items() if count)
 
 
 def _say_problems(files: Sequence[RawFile], console: Console) -> None:
