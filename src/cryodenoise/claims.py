@@ -8,6 +8,7 @@ nothing is overwritten by mistake.
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,12 +22,17 @@ from cryodenoise.ranks import wait_until
 MARKER_NAME = "unfinished.json"
 JOURNAL_NAME = "journal.jsonl"
 """Where a task notes which parts of its unfinished work are on the disk, whole."""
-JOURNAL_PATTERN = "journal*.jsonl"
+_JOURNALS = re.compile(r"journal(-survey)?(\.\d+)?\.jsonl")
 
 
 def journal_name(rank: int, part: str = "") -> str:
     """The journal of one of several processes that share the work, or of a part of it."""
     return f"journal{'-' * bool(part)}{part}{f'.{rank}' if rank else ''}.jsonl"
+
+
+def is_journal(name: str) -> bool:
+    """Whether a file name is that of a journal."""
+    return _JOURNALS.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -138,10 +144,10 @@ def require_document(directory: Path, document_name: str, task: str) -> Path:
 def _require_empty(directory: Path, task: str) -> None:
     """Refuse a folder that holds files of which no task of ours knows; journals alone are what is left of work."""
     inside = entries(directory)
-    for journal in [path for path in inside if path.match(JOURNAL_PATTERN)]:
-        journal.unlink(missing_ok=True)
-    if foreign := [path for path in inside if not path.match(JOURNAL_PATTERN)]:
+    if foreign := [path for path in inside if not is_journal(path.name)]:
         raise UserError(f"{directory}: holds {foreign[0].name}, which `{task}` did not put there: give an empty folder")
+    for journal in inside:
+        journal.unlink(missing_ok=True)
 
 
 def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
@@ -152,7 +158,7 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
     files = entries(directory)
     unfinished = [path for path in files if path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX)]
     if isinstance(error, InputError):
-        unfinished += [path for path in files if path.match(JOURNAL_PATTERN)]
+        unfinished += [path for path in files if is_journal(path.name)]
     elif unfinished != files:
         return
     for path in unfinished:

@@ -19,7 +19,7 @@ from cryodenoise.errors import Interrupted, UserError
 from cryodenoise.files import make_directory
 from cryodenoise.interruption import ignore_signals, interruptible
 
-EXIT_INTERNAL, EXIT_USER = 1, 2
+EXIT_INTERNAL, EXIT_USER, EXIT_PIPE = 1, 2, 141
 
 _ROLES = {
     "parameters_file": "run file of the task, such as run/smoke/{task}.yaml",
@@ -191,6 +191,9 @@ def _report(options: argparse.Namespace, words: list[str]) -> int:
         return _run(options, console)
     except Interrupted as error:
         return _fail(console, options, f"stopped by {error}: run the same command again to go on", error.exit_code)
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # and what is still buffered goes nowhere
+        return EXIT_PIPE
     except (UserError, OSError) as error:
         return _fail(console, options, _message(error), EXIT_USER)
     except Exception as error:  # noqa: BLE001  the last place that can tell the user

@@ -207,6 +207,22 @@ def test_an_edited_dataset_document_is_named(finished: Workspace, check: Check, 
     assert any(line.startswith(f"{rule}: {path if rule != 'DATA-3' else ''}") for line in checked.findings)
 
 
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(finished: Workspace, check: Check) -> None:
+    for name in ("data/test_input.xxh3", "model/last.safetensors"):
+        (finished / name).unlink()
+        os.mkfifo(finished / name)
+    checked = check(finished.root)
+    assert checked.code == 1
+    assert any("test_input.xxh3" in line for line in checked.findings)
+    assert any("last.safetensors: missing" in line for line in checked.findings)
+
+
+def test_data_made_from_other_micrographs_than_raw_holds_are_found(finished: Workspace, check: Check) -> None:
+    edit(finished / "raw/download.json", lambda document: document["files"][1].update(pixel_digest="0" * 64))
+    checked = check(finished.root)
+    assert any("synthetic_0001.mrc: made from other pixels than raw/ holds now" in line for line in checked.findings)
+
+
 def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The places of all values within a JSON value that hold no others."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

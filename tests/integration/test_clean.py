@@ -16,6 +16,7 @@ from refusals import DOCUMENTS, Refusal, contents
 from workspaces import Workspace
 
 FOLDERS = ("raw", "data", "model", "results")
+FOLDERS_TASKS = ("download", "preprocess", "train", "test")
 
 
 def words(workspace: Workspace, *more: str) -> list[str]:
@@ -142,6 +143,42 @@ def test_of_an_unfinished_download_goes_what_its_journal_names(finished: Workspa
     (raw / "synthetic_0009.mrc.partial").touch()
     assert main(words(finished, "--yes")) == 0
     assert left(finished) == {"raw/synthetic_0002.mrc", "raw/synthetic_0003.mrc"}
+
+
+def test_logs_and_folders_of_others_stay(empty: Workspace) -> None:
+    for task in FOLDERS_TASKS:
+        empty.write(task)
+    (empty / "logs").mkdir()
+    (empty / "logs/train.log").write_text("mine\n")
+    assert main(words(empty, "--yes")) == 0
+    assert (empty / "logs/train.log").read_text() == "mine\n"
+
+
+def test_the_logs_of_further_processes_go_but_not_those_of_others(finished: Workspace) -> None:
+    (finished / "logs/preprocess.1.log").write_text("2026-01-01T00:00:00Z cryodenoise 0.1.0: preprocess\n")
+    (finished / "logs/test.1.log").write_text("mine\n")
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == set()
+    assert [path.name for path in (finished / "logs").iterdir()] == ["test.1.log"]
+
+
+@pytest.mark.parametrize("entry", [{"name": "mine.mrc"}, {"name": "notes.txt", "size_bytes": None}])
+def test_an_edited_document_decides_nothing(finished: Workspace, entry: dict[str, Any]) -> None:
+    path = finished / "raw/download.json"
+    document = json.loads(path.read_text())
+    document["files"].append({**document["files"][0], **entry})
+    path.write_text(json.dumps(document))
+    (finished / "raw" / entry["name"]).write_bytes((finished / "raw/synthetic_0000.mrc").read_bytes())
+    before = {name for name in left(finished) if name.startswith("raw/")}
+    assert main(words(finished, "--yes")) == 0
+    assert {name for name in left(finished) if name.startswith("raw/")} == before
+
+
+def test_files_named_nearly_as_ours_stay(finished: Workspace) -> None:
+    for name in ("journal_microscope.jsonl", "synthetic_0000.mrc.partial"):
+        (finished / "raw" / name).write_text("mine")
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) >= {"raw/journal_microscope.jsonl", "raw/synthetic_0000.mrc.partial"}
 
 
 def test_links_are_not_followed(finished: Workspace, tmp_path: Path) -> None:

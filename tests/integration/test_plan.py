@@ -65,6 +65,26 @@ def test_micrographs_of_ones_own_are_planned_from_their_headers(
     assert planned(text)["train_input.bin"] == (finished / "data/train_input.bin").stat().st_size
 
 
+def test_work_of_another_run_file_is_said_to_be_in_the_way(
+    finished: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished.write("preprocess", {"noise": {"seed": 7}})
+    assert main(["plan", str(finished / "run"), "--workspace", str(finished.root)]) == 1
+    assert f"preprocess: DOES NOT FIT: {finished / 'data'} holds work made from another" in capsys.readouterr().out
+    assert finished.run("preprocess") == 2
+
+
+def test_what_is_left_out_is_not_planned(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    finished.write("preprocess", {"on_bad_micrograph": "skip"})
+    (finished / "own").mkdir()
+    for number in range(4):
+        (finished / f"own/{number}.mrc").write_bytes((finished / f"raw/synthetic_000{number}.mrc").read_bytes())
+    (finished / "own/9.mrc").write_bytes(b"MRC")
+    words = ["plan", str(finished / "run"), f"--workspace={finished.root / 'new'}", f"--raw_dir={finished / 'own'}"]
+    assert main(words) == 0
+    assert "4 micrographs" in row(capsys.readouterr().out, "preprocess")
+
+
 def test_finished_work_is_not_planned_again(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     (finished / "results/report.json").unlink()
     assert main(["plan", str(finished / "run"), "--workspace", str(finished.root)]) == 0

@@ -248,6 +248,29 @@ def test_a_file_that_was_mended_in_place_is_read_again(empty: Workspace, start: 
     assert record_of(empty).skipped == []
 
 
+def test_what_was_noted_of_other_micrographs_does_not_count(
+    empty: Workspace, start: Start, write_mrc: WriteMrc
+) -> None:
+    """One is mended and another spoilt, both where no look at a file's ends shows it: the numbers shift."""
+    for number, name in enumerate("abcdef"):
+        write_mrc(empty / f"raw/{name}.mrc", noisy(number, 256, 256))
+    middle = 256 * 256 * 2
+    sound = {name: (empty / f"raw/{name}.mrc").read_bytes() for name in "ce"}
+
+    def spoil(name: str) -> None:
+        (empty / f"raw/{name}.mrc").write_bytes(sound[name][:middle] + b"\xff\xff\xff\x7f" + sound[name][middle + 4 :])
+
+    spoil("c")
+    empty.write("preprocess", {"on_bad_micrograph": "skip"})
+    assert start(empty.arguments("preprocess"), "rename train_target.bin 1", SIGKILL).end()[0] == -9
+    (empty / "raw/c.mrc").write_bytes(sound["c"])
+    spoil("e")
+    assert empty.run("preprocess") == 0
+    record = record_of(empty)
+    assert [entry.name for entry in record.micrographs] == [f"{name}.mrc" for name in "abcdf"]
+    assert [entry.name for entry in record.skipped] == ["e.mrc"]
+
+
 def test_the_report_names_what_was_left_out(mixed: Workspace) -> None:
     mixed.write("preprocess", {"on_bad_micrograph": "skip"})
     assert mixed.run("preprocess", "train", "test") == 0

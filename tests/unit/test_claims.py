@@ -91,3 +91,11 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         enter(tmp_path / "file" / "x")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_refused_folder_keeps_what_looks_like_a_journal(tmp_path: Path) -> None:
+    for name in ("journal.jsonl", "journal_2024.jsonl", "thesis.txt"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="did not put there"), claim(tmp_path, "d.json", "download", {}):
+        pass
+    assert len(list(tmp_path.iterdir())) == 3

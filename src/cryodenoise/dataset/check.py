@@ -182,7 +182,8 @@ def _runs(samples: list[int]) -> Iterator[tuple[int, int]]:
 def _checksums(path: Path) -> np.ndarray:
     """What a file of checksums holds; nothing if it cannot be read."""
     with suppress(OSError):
-        return np.fromfile(path, CHECKSUM_DTYPE)
+        if path.is_file():  # a pipe would be waited for
+            return np.fromfile(path, CHECKSUM_DTYPE)
     return np.empty(0, CHECKSUM_DTYPE)
 
 

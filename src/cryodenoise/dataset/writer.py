@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from mmap import mmap
@@ -18,7 +18,7 @@ from typing import Self
 
 import numpy as np
 
-from cryodenoise.claims import JOURNAL_PATTERN, journal_name
+from cryodenoise.claims import is_journal, journal_name
 from cryodenoise.config.documents import BinaryFile, SampleDtype, Segment
 from cryodenoise.dataset.layout import (
     CHECKSUM_DTYPE,
@@ -52,7 +52,14 @@ def lengths(
 
 def is_allocated(files: Mapping[Path, int]) -> bool:
     """Whether all files are there at their lengths, finished or partial."""
-    return all(path.exists() or _length(partial(path)) == length for path, length in files.items())
+    return all(length in (_length(path), _length(partial(path))) for path, length in files.items())
+
+
+def reopen(files: Iterable[Path]) -> None:
+    """Take their names from files that were finished too early: more is to be written."""
+    for path in files:
+        if path.exists():
+            path.replace(partial(path))
 
 
 def preallocate(data_dir: Path, files: Mapping[Path, int]) -> None:
@@ -83,7 +90,9 @@ def preallocate(data_dir: Path, files: Mapping[Path, int]) -> None:
 
 
 def _length(path: Path) -> int | None:
-    return path.stat().st_size if path.exists() else None
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return None
 
 
 SLOTS = 3
@@ -206,21 +215,24 @@ def _write_at(descriptor: int, view: memoryview, at: int) -> int:
 
 def read_journals(data_dir: Path, part: str = "") -> list[bytes]:
     """What all processes have noted of a part of the work; a line still being written, or torn, does not count."""
-    return [line for path in _journals(data_dir, part) for line in path.read_bytes().split(b"\n")[:-1]]
+    lines: list[bytes] = []
+    for path in _journals(data_dir, part):
+        with suppress(FileNotFoundError):  # another process has finished the work, or given it up
+            lines += path.read_bytes().split(b"\n")[:-1]
+    return lines
 
 
 def _journals(data_dir: Path, part: str) -> list[Path]:
     own = journal_name(0, part).removesuffix(".jsonl")
     pattern = re.compile(rf"{re.escape(own)}(\.\d+)?\.jsonl")
-    return sorted(path for path in data_dir.glob(JOURNAL_PATTERN) if pattern.fullmatch(path.name))
+    return sorted(path for path in data_dir.iterdir() if pattern.fullmatch(path.name))
 
 
 def mend_journal(data_dir: Path, rank: int, part: str = "") -> None:
     """Cut off the line of this process's journal that a power cut left half-written."""
     path = data_dir / journal_name(rank, part)
     if path.exists():
-        content = path.read_bytes()
-        os.truncate(path, content.rfind(b"\n") + 1)
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
 def append_journal(data_dir: Path, rank: int, line: str, part: str = "") -> None:
@@ -254,5 +266,6 @@ def commit_files(data_dir: Path, segments: Sequence[Segment]) -> list[BinaryFile
 
 def drop_journals(data_dir: Path) -> None:
     """Remove the journals of a dataset whose document is written, or whose files are gone."""
-    for path in data_dir.glob(JOURNAL_PATTERN):
-        path.unlink(missing_ok=True)
+    for path in data_dir.iterdir():
+        if is_journal(path.name):
+            path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Preprocessing: each micrograph is read, normalised, cut, given its noise and written to its place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +8,12 @@ import numpy as np
 from cryodenoise.config.documents import Micrograph, Segment
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.dataset.layout import SAMPLE_DTYPES
-from cryodenoise.dataset.writer import SegmentWriter
+from cryodenoise.dataset.writer import SegmentWriter, reopen
 from cryodenoise.errors import InputError
 from cryodenoise.preprocessing.images import read_images
 from cryodenoise.preprocessing.memory import workers_for
 from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
-from cryodenoise.preprocessing.sharing import Line, Site, Work, all_noted, share_out
+from cryodenoise.preprocessing.sharing import Line, Site, Work, all_noted, noted, share_out
 from cryodenoise.signal import noise
 from cryodenoise.signal.tiles import patches
 
@@ -27,7 +27,9 @@ class Written(Line):
     """What dataset.json will say of its samples."""
 
 
-def write_micrographs(plan: Plan, parameters: PreprocessParameters, site: Site) -> list[Written] | None:
+def write_micrographs(
+    plan: Plan, parameters: PreprocessParameters, files: Iterable[Path], site: Site
+) -> list[Written] | None:
     """Write the samples of all micrographs that no journal holds yet, as far as this process has a share in them.
 
     Returns:
@@ -46,7 +48,21 @@ def write_micrographs(plan: Plan, parameters: PreprocessParameters, site: Site) 
         (number, micrograph, of_each[number], parameters, site.data_dir)
         for number, micrograph in enumerate(plan.micrographs)
     ]
-    work = Work("preprocess", "", write_micrograph, jobs, require=_require_distinct)
+
+    def is_valid(line: Written) -> bool:
+        """Whether it tells of the plan's micrograph and places: what an earlier run left out may be mended."""
+        return (
+            line.number < len(jobs)
+            and line.micrograph.name == plan.micrographs[line.number].candidate.name
+            and [(segment.split, segment.first_sample, segment.rows, segment.columns) for segment in line.segments]
+            == [
+                (segment.split, segment.first_sample, segment.rows, segment.columns) for segment in of_each[line.number]
+            ]
+        )
+
+    work = Work("preprocess", "", write_micrograph, jobs, is_valid, _require_distinct)
+    if site.rank.first and len(noted(Written, work, site)) < len(jobs):
+        reopen(files)
     candidates = [micrograph.candidate for micrograph in plan.micrographs]
     share_out(Written, work, workers_for(candidates, parameters, site.rank), site)
     return all_noted(Written, work, site) if site.rank.first else None

@@ -132,5 +132,7 @@ def all_noted(kind: type[L], work: Work, site: Site) -> list[L]:
         "the other processes' micrographs",
     )
     done = noted(kind, work, site)
+    if len(done) < len(work.jobs):
+        site.require_under_way()
     work.require(done)
     return [done[number] for number in range(len(work.jobs))]

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from unicodedata import normalize
 from urllib.parse import quote, unquote, unquote_to_bytes, urldefrag, urljoin, urlsplit
 
-from cryodenoise.claims import JOURNAL_PATTERN, MARKER_NAME
+from cryodenoise.claims import MARKER_NAME, is_journal
 from cryodenoise.config.sources import SelectionParameters
 from cryodenoise.errors import UserError
 from cryodenoise.files import PARTIAL_SUFFIX
@@ -61,7 +61,7 @@ def unusable(name: str) -> str | None:
     if name.startswith("."):
         return "is that of a hidden file"
     lower = name.lower()  # some file systems do not tell capitals
-    ours = lower in (DOCUMENT_NAME, MARKER_NAME) or fnmatchcase(lower, JOURNAL_PATTERN)
+    ours = lower in (DOCUMENT_NAME, MARKER_NAME) or is_journal(lower)
     if ours or lower.endswith((PARTIAL_SUFFIX, REJECTED_SUFFIX, ".log")):
         return "is one that `download` itself writes"
     return None

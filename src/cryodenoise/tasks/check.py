@@ -1,5 +1,6 @@
 """Command `check`: a folder of a workspace, or all of them, held against what their documents say."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -105,7 +106,7 @@ def _valid(kind: Kind, loaded: list[Document]) -> Rule[Path]:
 
 def _check_folder(folder: Path, kind: Kind, console: Console) -> int:
     """Apply the rules of one folder; how many findings there were."""
-    if not (folder / kind.document_name).exists() and not (folder / MARKER_NAME).exists():
+    if not os.path.lexists(folder / kind.document_name) and not (folder / MARKER_NAME).exists():
         if kind.name == "raw":
             console.say(f"{folder}: no {kind.document_name}: micrographs of one's own, not checked")
             return 0
@@ -196,6 +197,10 @@ def made_from_each_other(workspace: Path) -> Iterator[Finding]:
         if found is not None and expected is not None and found != expected:
             shown = (f"{value[:16]}…" if isinstance(value, str) else "another run file" for value in (found, expected))
             yield Finding(workspace / name, "{}: found {}, expected {}".format(key, *shown))
+    downloaded = {file.get("name"): file.get("pixel_digest") for file in _at(workspace, "raw", "files") or []}
+    for micrograph in _at(workspace, "data", "micrographs") or [] if downloaded else []:
+        if downloaded.get(micrograph.get("name")) != micrograph.get("pixel_digest"):
+            yield Finding(workspace / "data", f"{micrograph.get('name')}: made from other pixels than raw/ holds now")
 
 
 FITTING: tuple[Rule[Path], ...] = (made_from_each_other,)

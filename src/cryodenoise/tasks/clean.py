@@ -1,6 +1,6 @@
 """Command `clean`: what the tasks of a run set left in a workspace goes, and nothing else."""
 
-import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from cryodenoise.claims import JOURNAL_PATTERN, MARKER_NAME, locked
+from cryodenoise.claims import MARKER_NAME, is_journal, locked
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.estimates.table import size
 from cryodenoise.files import PARTIAL_SUFFIX
 from cryodenoise.sources.record import REJECTED_SUFFIX
-from cryodenoise.tasks.folders import KINDS, LOGS, Kind, named_micrographs, read_json
+from cryodenoise.tasks.folders import KINDS, LOGS, Kind, is_made_from, named_micrographs, read_json
 
 _TOLD_BY_REPORT = {"preprocess", "train"}
 """Tasks whose parameters report.json tells beside those of `test`, on which hardly anything depends."""
@@ -89,7 +89,7 @@ def _sort_out(run_set: Path, workspace: Path, console: Console, stack: ExitStack
     """The folders that are the run set's, each locked; says why another one stays."""
     if not any((run_set / f"{kind.task}.yaml").is_file() for kind in KINDS):
         raise UserError(f"{run_set}: holds no run file, expected {', '.join(f'{kind.task}.yaml' for kind in KINDS)}")
-    all_ours = True
+    all_ours, any_ours = True, False
     for kind in KINDS:
         folder = workspace / kind.name
         if not folder.is_dir() or not any(folder.iterdir()):
@@ -99,13 +99,22 @@ def _sort_out(run_set: Path, workspace: Path, console: Console, stack: ExitStack
             all_ours = False
             continue
         stack.enter_context(locked(folder, kind.task))
+        any_ours = True
         yield _found(kind, folder)
     logs = workspace / LOGS
-    if all_ours and logs.is_dir() and not logs.is_symlink():
-        names = {f"{command}.log" for command in (*(kind.task for kind in KINDS), "pipeline")}
+    if all_ours and any_ours and logs.is_dir() and not logs.is_symlink():
         inside = sorted(logs.iterdir())
-        ours = [path for path in inside if path.name in names and not path.is_dir()]
+        ours = [path for path in inside if _is_log(path)]
         yield Found(logs, None, ours, [path for path in inside if path not in ours])
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file is the log of a command, by its name and its first line."""
+    commands = "|".join((*(kind.task for kind in KINDS), "pipeline"))
+    if not re.fullmatch(rf"({commands})(\.\d+)?\.log", path.name) or path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return b" cryodenoise " in stream.readline(200)
 
 
 def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
@@ -117,6 +126,13 @@ def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
     document = next((name for name in (kind.document_name, MARKER_NAME) if (folder / name).is_file()), None)
     if document is None:
         return f"it holds neither {kind.document_name} nor {MARKER_NAME}, so no task wrote it"
+    if document == kind.document_name:
+        try:
+            _, edited = kind.document.read_document(folder / document)
+        except UserError:
+            edited = "not as this version writes it"
+        if edited:
+            return f"{document} is not what `{kind.task}` wrote ({edited})"
     content = read_json(folder / document)
     made_from = {
         kind.task: content.get("made_from"),
@@ -124,11 +140,9 @@ def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
     }
     for upstream in KINDS:
         path = run_file.with_name(f"{upstream.task}.yaml")
-        if upstream.task in made_from and path.is_file():
-            told = made_from[upstream.task]
-            parameters = told.get("parameters") if isinstance(told, dict) else None
-            if parameters != json.loads(json.dumps(upstream.parameters.load(path).determining())):
-                return f"{document} does not say that it was made from {path}"
+        told = made_from.get(upstream.task)
+        if upstream.task in made_from and path.is_file() and not is_made_from(told, upstream, path):
+            return f"{document} does not say that it was made from {path}"
     return None
 
 
@@ -136,18 +150,16 @@ def _found(kind: Kind, folder: Path) -> Found:
     document = kind.document_name if (folder / kind.document_name).is_file() else MARKER_NAME
     micrographs = named_micrographs(folder) if kind.name == "raw" else {}
     written = {*kind.files, *micrographs, kind.document_name, MARKER_NAME}
-    under_way = kind.name == "raw" and document == MARKER_NAME
+    under_way = document == MARKER_NAME
 
     def is_ours(path: Path) -> bool:
-        if path.is_dir() and not path.is_symlink():
+        if not path.is_symlink() and not path.is_file():
             return False
         size_bytes = micrographs.get(path.name)
         if size_bytes is not None and not path.is_symlink() and path.stat().st_size != size_bytes:
             return False  # somebody put another file there
-        known = path.name.removesuffix(PARTIAL_SUFFIX).removesuffix(REJECTED_SUFFIX) in written or (
-            under_way and path.name.endswith(PARTIAL_SUFFIX)
-        )
-        return known or fnmatch(path.name, JOURNAL_PATTERN) or fnmatch(path.name, _WRITE_TEST)
+        known = path.name.removesuffix(REJECTED_SUFFIX) in written or (under_way and path.name.endswith(PARTIAL_SUFFIX))
+        return known or is_journal(path.name) or fnmatch(path.name, _WRITE_TEST)
 
     inside = sorted(folder.iterdir())
     ours = [path for path in inside if is_ours(path)]

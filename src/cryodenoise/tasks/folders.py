@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from cryodenoise.claims import JOURNAL_PATTERN, MARKER_NAME
+from cryodenoise.claims import MARKER_NAME, is_journal
 from cryodenoise.config.documents import DatasetRecord, DownloadRecord, TrainingRecord
 from cryodenoise.config.report import Report
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
@@ -83,7 +82,7 @@ def kind_of(directory: Path) -> Kind | None:
 
 def is_unfinished(name: str) -> bool:
     """Whether a file name is one that only work under way has."""
-    return name == MARKER_NAME or name.endswith(PARTIAL_SUFFIX) or fnmatch(name, JOURNAL_PATTERN)
+    return name == MARKER_NAME or name.endswith(PARTIAL_SUFFIX) or is_journal(name)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -92,6 +91,12 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         return content if isinstance(content, dict) else {}
     return {}
+
+
+def is_made_from(told: object, kind: Kind, run_file: Path) -> bool:
+    """Whether what a document tells under `made_from` names the parameters of a run file, as this version reads it."""
+    parameters = told.get("parameters") if isinstance(told, dict) else None
+    return bool(parameters == json.loads(json.dumps(kind.parameters.load(run_file).determining())))
 
 
 def named_micrographs(raw_dir: Path) -> dict[str, int | None]:
@@ -111,7 +116,7 @@ def _noted_files(raw_dir: Path) -> Iterator[dict[str, Any]]:
     for document in (download.DOCUMENT_NAME, MARKER_NAME):
         files = read_json(raw_dir / document).get("files", [])
         yield from (entry for entry in files if isinstance(entry, dict))
-    for journal in sorted(raw_dir.glob(JOURNAL_PATTERN)):
+    for journal in sorted(path for path in raw_dir.iterdir() if is_journal(path.name) and path.is_file()):
         for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError, RecursionError):
                 entry = json.loads(line)

@@ -1,6 +1,6 @@
 """Command `plan`: what the tasks of a run set will take, before anything is fetched or written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from cryodenoise.signal.noise import MODELS as NOISE_MODELS
 from cryodenoise.signal.normalize import RULES
 from cryodenoise.sources import SOURCES
 from cryodenoise.sources.expected import ExpectedFile, expected_files
-from cryodenoise.tasks.folders import KINDS
+from cryodenoise.tasks.folders import KINDS, is_made_from, read_json
 
 _PROBE_BYTES = 500_000_000
 """Room that the trials of disk and preprocessing need for a moment, with the usual reserve."""
@@ -93,8 +93,18 @@ def plan(
     if given.test and "test" not in done:
         model = given.train.model if given.train else next(iter(MODELS))
         rows.append(test_row(given.test, model, samples, rates, basis))
-    for task in done:
-        console.say(f"{task}: the workspace holds finished work of it, which is not planned again")
+    in_the_way = 0
+    for kind in KINDS:
+        document, run_file = workspace / kind.name / kind.document_name, run_set / f"{kind.task}.yaml"
+        if kind.task in done and run_file.is_file():
+            if is_made_from(read_json(document).get("made_from"), kind, run_file):
+                console.say(f"{kind.task}: the workspace holds finished work of it, which is not planned again")
+            else:
+                in_the_way += 1
+                console.say(
+                    f"{kind.task}: DOES NOT FIT: {document.parent} holds work made from another run file, which the "
+                    "task will refuse: give another workspace, or remove that folder"
+                )
     console.say("\n" + render(rows))
     if files:
         console.say("\nfiles of data/, in bytes:")
@@ -104,7 +114,7 @@ def plan(
     console.say("\ntimes are estimates; they rest on\n" + "\n".join(f"  {line}" for line in basis) + "\n")
     wanted = sum(row.disk_bytes for row in rows)
     greatest = max((row.memory_bytes or 0 for row in rows), default=0)
-    lacking = (wanted > free) + (greatest > memory)
+    lacking = (wanted > free) + (greatest > memory) + in_the_way
     console.say(f"{_verdict(wanted <= free)} disk: {size(wanted)} needed, {size(free)} free at {place}")
     console.say(f"{_verdict(greatest <= memory)} memory: {gibibytes(greatest)} needed, {gibibytes(memory)} free")
     return 1 if lacking else 0
@@ -144,13 +154,15 @@ def _micrographs(given: RunSet, workspace: Path, raw_dir: Path | None, listing: 
         require_directory(document.parent, "download")
         record = DownloadRecord.load_document(document) if document.exists() else None
         candidates = find_candidates(document.parent, record, given.preprocess)
-        return [RawMicrograph(candidate, read_shape(candidate, given.preprocess)) for candidate in candidates]
+        return list(_readable(candidates, given.preprocess))
     if given.download is None:
         raise UserError(
             f"{given.folder / 'download.yaml'}: missing, so this run set needs micrographs of your own: give "
             "--raw_dir FOLDER"
         )
-    files, size_px = listing(given.download), given.preprocess.patches.size_px
+    size_px = given.preprocess.patches.size_px
+    gain = given.preprocess.gain.file if given.preprocess.gain else None
+    files = [file for file in listing(given.download) if file.name != gain]
     for file in files:
         if min(file.height_px, file.width_px) < size_px:
             raise UserError(
@@ -161,6 +173,16 @@ def _micrographs(given: RunSet, workspace: Path, raw_dir: Path | None, listing: 
         RawMicrograph(Candidate(workspace / "raw" / file.name, file.name), Shape(file.height_px, file.width_px, None))
         for file in files
     ]
+
+
+def _readable(candidates: list[Candidate], parameters: PreprocessParameters) -> Iterator[RawMicrograph]:
+    """Micrographs whose headers can be read; others raise, unless the run file leaves them out."""
+    for candidate in candidates:
+        try:
+            yield RawMicrograph(candidate, read_shape(candidate, parameters))
+        except (UserError, OSError):
+            if parameters.on_bad_micrograph == "error":
+                raise
 
 
 def _samples_there(given: RunSet, workspace: Path) -> Samples:

@@ -67,7 +67,7 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
                 preallocate(data_dir, files)
             else:
                 site.wait_until(lambda: is_allocated(files), lambda: None, f"process 0 to make the files of {data_dir}")
-            written = write_micrographs(plan, parameters, site)
+            written = write_micrographs(plan, parameters, files, site)
         except AllDoneError:
             written = None
         if written is None:

@@ -55,7 +55,9 @@ def best_weights(folder: ModelFolder) -> Iterator[Finding]:
 def files_of_weights(folder: ModelFolder) -> Iterator[Finding]:
     """Damaged files, and weights of another network."""
     for path in (folder.path / BEST_NAME, folder.path / LAST_NAME):
-        if path.exists() and folder.record.model in MODELS:
+        if path.name == LAST_NAME and not path.is_file():
+            yield Finding(path, "missing, expected the state after the last epoch")
+        elif path.is_file() and folder.record.model in MODELS:
             try:
                 load_network(path, folder.record.model)
             except UserError as error:
