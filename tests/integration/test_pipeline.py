@@ -108,10 +108,11 @@ def test_the_scores_do_not_depend_on_the_batch_size(finished: Workspace) -> None
         assert found["ssim"]["mean"] == pytest.approx(scores[name]["ssim"]["mean"], rel=1e-6)
 
 
-def test_any_number_of_workers_writes_the_same_bytes(finished: Workspace) -> None:
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_any_number_of_workers_writes_the_same_bytes(finished: Workspace, workers: int) -> None:
     before = contents(finished / "data")
     shutil.rmtree(finished / "data")
-    finished.write("preprocess", {"workers": 3})
+    finished.write("preprocess", {"workers": workers})
     assert finished.run("preprocess") == 0
     assert contents(finished / "data") == before
 
