@@ -73,7 +73,7 @@ def test_a_usable_name_stays_in_the_folder(name: str) -> None:
         "unfinished.json",
         "journal.jsonl",
         "journal.1.jsonl",
-        "JournalX.jsonl",
+        "Journal-Survey.2.JSONL",
         "Unfinished.json",
         "a.mrc.partial",
         "a.mrc.PARTIAL",
