@@ -216,7 +216,7 @@ class TrainingRecord(Document):
     """model/training.json: what was trained, on what, and how it went."""
 
     FORMAT: ClassVar[str] = "cryodenoise/training"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     TASK: ClassVar[str] = "train"
 
     model: str
