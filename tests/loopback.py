@@ -124,7 +124,8 @@ class Site:
     always: dict[str, Fault] = field(default_factory=dict)
     """By path: what befalls every GET request of it."""
     failing: float = 0.0
-    """Share of all requests that fail in a way of their own, the same whatever the order of the requests."""
+    """Share of all requests that fail in a way of their own, the same whatever the order of the requests; never more
+    than two of a path in a row, so that one that the system's own timing adds stays below what is worth a warning."""
     links: str = ""
     """HTML that every index page also has."""
     validators: bool = True
@@ -157,11 +158,14 @@ class Site:
             return self.faults[path].pop(0)
         if method == "GET" and path in self.always:
             return self.always[path]
-        rng = random.Random(f"{method} {path} {count}")
-        if rng.random() >= self.failing:
+        if not self._fails(method, path, count) or all(self._fails(method, path, count - back) for back in (1, 2)):
             return None
+        rng = random.Random(f"kind of {method} {path} {count}")
         kinds = [cut(rng.randrange(2000)), cut(rng.randrange(2000), reset=True), status(503), status(500), status(429)]
         return rng.choice(kinds)
+
+    def _fails(self, method: str, path: str, count: int) -> bool:
+        return random.Random(f"{method} {path} {count}").random() < self.failing
 
     def answer(self, path: str) -> Answer | None:
         """The sound answer to a request without a range."""
