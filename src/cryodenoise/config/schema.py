@@ -176,17 +176,22 @@ def _explain(schema: type[Schema], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{place}: missing; add it"
     problem = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if detail["type"] == "value_error" and isinstance(detail["input"], dict):  # of a whole section
+        return f"{place}: {problem}" if place else problem
     for pydantics, ours in _PLAINER.items():
         problem = problem.replace(pydantics, ours)
+    if detail["type"] == "too_long":
+        problem = f"{detail['ctx']['max_length']} values"
     found = detail["input"]
     shown = "a mapping" if isinstance(found, dict) else json.dumps(found, default=str)
-    return f"{place}: found {shown}, expected {problem}" if place else problem
+    return f"{place}: found {shown}, expected {problem}"
 
 
 _PLAINER = {
     "greater than or equal to": "at least",
     "less than or equal to": "at most",
     "greater than": "more than",
+    "a valid array": "a list",
     "an object": "a section of `key: value` lines",
     "a valid dictionary or instance of": "a section of `key: value` lines, as of",
 }

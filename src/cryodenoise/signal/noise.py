@@ -42,7 +42,12 @@ class Key(NamedTuple):
 
 def key_of(seed: int, pixel_digest: str, y: int, x: int) -> Key:
     """The key of the patch that starts at pixel (y, x) of the micrograph with this digest of pixels."""
-    bits = seeds.derive(seed, "noise", pixel_digest, y, x)
+    return key_for(seed, "noise", pixel_digest, y, x)
+
+
+def key_for(seed: int, *purpose: str | int) -> Key:
+    """The key for one purpose: the words of its seed, the lowest first."""
+    bits = seeds.derive(seed, *purpose)
     return Key(*(bits >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)))
 
 
@@ -96,6 +101,30 @@ def add_noise(
     if not _add(clean, noisy, kind, integers, key):
         raise ValueError("clean holds a value that is outside [0, 1] or not finite, or a negative zero")
     return noisy
+
+
+def count(rates: np.ndarray, key: Key, frame: int = 0, first: int = 0, out: np.ndarray | None = None) -> np.ndarray:
+    """Poisson numbers: the counts of the noise model, of rates that are integers already.
+
+    Args:
+        rates: Expectations in units of 1/1024, integers, of any shape, C order.
+        key: Equal keys give equal numbers.
+        frame: Which of the key's random numbers to take; also below 2³².
+        first: Number of the first pixel: parts of an image give what the whole gives.
+        out: Where to put the result: an integer type, C order, of the same shape.
+
+    Returns:
+        int64 of the same shape: `out` where it is given.
+
+    Raises:
+        ValueError: If a rate is negative or above HIGHEST_RATE.
+    """
+    counts = np.empty(rates.shape, np.int64) if out is None else out
+    _require_vectors()
+    words, tables = np.array(key, np.uint32), noise_kernel.prepared_tables()
+    if not noise_kernel.count(rates.reshape(-1), counts.reshape(-1), first, frame, words, tables):
+        raise ValueError(f"a rate is negative or above {HIGHEST_RATE}")
+    return counts
 
 
 def _add(clean: np.ndarray, noisy: np.ndarray, kind: Model, integers: Strength, key: Key) -> bool:

@@ -14,8 +14,11 @@ from cryodenoise.signal.compiled import KEEP
 from cryodenoise.signal.noise_tables import (
     CELL_SHIFT,
     FIXED_BITS,
+    FRACTIONS,
+    HIGHEST_RATE,
     MULTIPLIERS,
     NORMAL_BITS,
+    RATE_BITS,
     RESULT_BITS,
     ROUNDS,
     TAIL_SHIFT,
@@ -96,9 +99,11 @@ def add(
                 if bits[i] > _ONE:  # greater, negative, infinite and no numbers have greater bits
                     return False
             if shot or readout:
-                _random_words(row * columns + left, right - left, key, words)
+                _random_words(row * columns + left, 0, right - left, key, words)
             if shot:
-                _counts(bits, strength.electrons_at_one, words, tables.integer, tables.fraction, sums)
+                for i in range(right - left):
+                    sums[i] = _scaled(bits[i], strength.electrons_at_one, RATE_BITS)
+                _counts(right - left, words, tables.integer, tables.fraction, sums)
                 for i in range(right - left):
                     sums[i] *= strength.electron
             else:
@@ -113,10 +118,31 @@ def add(
 
 
 @njit(cache=KEEP, nogil=True)
-def _random_words(first: int, count: int, key: np.ndarray, words: np.ndarray) -> None:
-    """Three of the words of Philox4x32-10 at the counters (first + i, 0, key[2], key[3]) under (key[0], key[1])."""
+def count(rates: np.ndarray, counts: np.ndarray, first: int, frame: int, key: np.ndarray, tables: _Tables) -> bool:
+    """Fill `counts` with Poisson numbers of rates in units of 1/1024, both of shape (n,), under four key words.
+
+    False if a rate is negative or too high for the tables.
+    """
+    words = np.empty((3, _BLOCK), np.uint32)
+    sums = np.empty(_BLOCK, np.int64)
+    for left in range(0, len(rates), _BLOCK):
+        size = min(_BLOCK, len(rates) - left)
+        for i in range(size):
+            sums[i] = rates[left + i]
+            if not 0 <= sums[i] <= HIGHEST_RATE << RATE_BITS:
+                return False
+        _random_words(first + left, frame, size, key, words)
+        _counts(size, words, tables.integer, tables.fraction, sums)
+        for i in range(size):
+            counts[left + i] = sums[i]
+    return True
+
+
+@njit(cache=KEEP, nogil=True)
+def _random_words(first: int, frame: int, count: int, key: np.ndarray, words: np.ndarray) -> None:
+    """Three of the words of Philox4x32-10 at the counters (first + i, frame, key[2], key[3]) under (key[0], key[1])."""
     for i in range(count):
-        x0, x1, x2, x3 = uint64(first + i), uint64(0), uint64(key[2]), uint64(key[3])
+        x0, x1, x2, x3 = uint64(first + i), uint64(frame), uint64(key[2]), uint64(key[3])
         k0, k1 = uint64(key[0]), uint64(key[1])
         for _ in range(ROUNDS):
             p0, p1 = x0 * _MULTIPLIER_0, x2 * _MULTIPLIER_1
@@ -138,20 +164,16 @@ def _scaled(bits: np.uint32, factor: int, fraction_bits: int) -> np.int64:
 
 
 @njit(cache=KEEP, nogil=True)
-def _counts(
-    bits: np.ndarray, electrons_at_one: int, words: np.ndarray, integer: _Rates, fraction: _Rates, sums: np.ndarray
-) -> None:
-    """Electrons counted: a draw at the integer part of the rate and one at its fraction, by inversion."""
-    for i in range(len(bits)):
-        sums[i] = _scaled(bits[i], electrons_at_one, 10)
-    for i in range(len(bits)):
-        rate, draw = uint64(sums[i] >> 10), words[0, i]
+def _counts(count: int, words: np.ndarray, integer: _Rates, fraction: _Rates, sums: np.ndarray) -> None:
+    """Turn rates in units of 1/1024 into electrons counted: draws at integer part and fraction, by inversion."""
+    for i in range(count):
+        rate, draw = uint64(sums[i] >> RATE_BITS), words[0, i]
         place = uint64(integer.first[rate << uint64(_GUIDE_BITS) | uint64(draw >> uint32(32 - _GUIDE_BITS))])
         place += uint64(draw > integer.below[place])  # mostly the only step, and without a branch
         while draw > integer.below[place]:
             place += uint64(1)
-        count = int64(place) + integer.offset[rate]
-        part, draw = uint64(sums[i] & 1023), words[1, i]
+        electrons = int64(place) + integer.offset[rate]
+        part, draw = uint64(sums[i] & (FRACTIONS - 1)), words[1, i]
         place = uint64(fraction.first[part])
         place += (
             uint64(draw > fraction.below[place])
@@ -161,7 +183,7 @@ def _counts(
         )
         while draw > fraction.below[place]:
             place += uint64(1)
-        sums[i] = count + int64(place) + fraction.offset[part]
+        sums[i] = electrons + int64(place) + fraction.offset[part]
 
 
 @njit(cache=KEEP, nogil=True)

@@ -10,7 +10,8 @@ from safetensors.numpy import load
 
 HIGHEST_RATE = 400
 """Electrons: integer rates 0 to this have a row."""
-FRACTIONS = 1024
+RATE_BITS = 10
+FRACTIONS = 1 << RATE_BITS
 """Rates are rounded to this part of an electron; every fraction has a row."""
 NORMAL_CELLS = 1 << 13
 CELL_SHIFT = 31 - 13

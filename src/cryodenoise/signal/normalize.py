@@ -1,6 +1,7 @@
 """Rules that bring the intensities of a micrograph to [0, 1].
 
-A rule finds an offset and a scale; the normalised image is clip((image − offset) / scale, 0, 1) in float32.
+A rule finds an offset and a scale; the normalised image is clip((image − offset) / scale, 0, 1) in float32, or without
+the clipping, where that would bias what is compared.
 Percentiles interpolate linearly, at the float64 rank, between exact order statistics, and are rounded once to float32:
 what `numpy.float32(numpy.percentile(values.astype("f8"), q))` gives, without the float64 copy.
 """
@@ -130,20 +131,59 @@ def normalize(image: np.ndarray, rule: str) -> Scaling:
     Raises:
         InputError: If the image is constant, or the rule leaves hardly any contrast or cannot be computed.
     """
+    scaling = _scaling_of(image, rule)
+    apply(image, scaling)
+    _require_contrast(spread(image), rule, scaling)
+    return scaling
+
+
+def find_scaling(image: np.ndarray, rule: str) -> Scaling:
+    """The scaling of a micrograph that is not to be clipped; it is left as it is.
+
+    Args:
+        image: Finite float32 intensities, shape (h, w), C order.
+        rule: A name of `RULES`.
+
+    Raises:
+        InputError: As of `normalize`.
+    """
+    scaling = _scaling_of(image, rule)
+    _require_contrast(spread(image) / scaling.scale, rule, scaling)
+    return scaling
+
+
+def _scaling_of(image: np.ndarray, rule: str) -> Scaling:
     if image.min() == image.max():
         raise InputError(f"all pixels are {image.flat[0]:g}: remove this micrograph")
-    scaling = RULES[rule](image)
-    apply(image, scaling)
-    left = spread(image)
+    return RULES[rule](image)
+
+
+def _require_contrast(left: float, rule: str, scaling: Scaling) -> None:
     if left < MINIMUM_SPREAD:
         advice = "use `normalization: p1_p99`" if rule == "p95" else "remove this micrograph"
         raise InputError(
             f"normalization {rule} leaves hardly any contrast: standard deviation {left:.4f}, at least "
             f"{MINIMUM_SPREAD} expected (its offset is {scaling.offset:.4g}, its scale {scaling.scale:.4g}): {advice}"
         )
-    return scaling
 
 
 def apply(image: np.ndarray, scaling: Scaling) -> None:
     """Scale and clip a float32 image of shape (h, w), C order, in place."""
     _scale(image.reshape(-1), np.float32(scaling.offset), np.float32(scaling.scale))
+
+
+def scaled(image: np.ndarray, scaling: Scaling, out: np.ndarray) -> np.ndarray:
+    """(image − offset) / scale without clipping, each operation rounded once; a zero is positive.
+
+    Args:
+        image: float32, shape (h, w).
+        scaling: The map.
+        out: Gets the result: float32 of the same shape.
+
+    Returns:
+        `out`.
+    """
+    np.subtract(image, np.float32(scaling.offset), out=out)
+    np.divide(out, np.float32(scaling.scale), out=out)
+    np.add(out, np.float32(0), out=out)
+    return out

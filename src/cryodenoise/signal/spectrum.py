@@ -19,14 +19,44 @@ def radial_power_spectrum(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Frequencies in cycles per pixel and power, float64, both of shape (m,): means over rings around k/n with n the
         shorter side and k from 1 to n/2.
     """
-    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in image.shape))
-    transform = np.fft.fft2((image - image.mean(dtype=np.float64)) * window)
-    power = np.abs(transform) ** 2 / np.square(window).sum()
-    shorter = min(image.shape)
-    frequency = np.hypot(np.fft.fftfreq(image.shape[0])[:, None], np.fft.fftfreq(image.shape[1])[None, :])
+    return radial(_periodogram(image))
+
+
+def power_spectrum(image: np.ndarray, side_px: int) -> np.ndarray:
+    """The power spectrum of an image, averaged over windows that overlap by half (Welch's method).
+
+    Args:
+        image: Any real type, shape (h, w), at least as large as a window.
+        side_px: Side of the windows.
+
+    Returns:
+        Power as `radial_power_spectrum` normalises it, float64 of shape (side_px, side_px), frequency 0 first.
+    """
+    step = max(side_px // 2, 1)
+    places = [
+        (y, x)
+        for y in range(0, image.shape[0] - side_px + 1, step)
+        for x in range(0, image.shape[1] - side_px + 1, step)
+    ]
+    total = np.zeros((side_px, side_px))
+    for y, x in places:
+        total += _periodogram(image[y : y + side_px, x : x + side_px])
+    return total / len(places)
+
+
+def radial(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies and means of a power spectrum over rings, as `radial_power_spectrum` gives them."""
+    shorter = min(power.shape)
+    frequency = np.hypot(np.fft.fftfreq(power.shape[0])[:, None], np.fft.fftfreq(power.shape[1])[None, :])
     ring = np.rint(frequency * shorter).astype(np.int64).ravel()
     count, sums, frequencies = (
         np.bincount(ring, weights)[1 : int(HIGHEST * shorter) + 1]
         for weights in (None, power.ravel(), frequency.ravel())
     )
     return frequencies / count, sums / count
+
+
+def _periodogram(image: np.ndarray) -> np.ndarray:
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in image.shape))
+    transform = np.fft.fft2((image - image.mean(dtype=np.float64)) * window)
+    return np.asarray(np.abs(transform) ** 2 / np.square(window).sum())

@@ -23,3 +23,14 @@ def test_patches_of_a_micrograph_are_rounded_too() -> None:
     out = np.empty(patch.shape, np.float16)
     to_float16(patch, out)
     assert out.tobytes() == patch.astype(np.float16).tobytes()
+
+
+def test_every_half_of_either_sign_and_what_lies_beyond_is_rounded_as_ieee_754_says() -> None:
+    positive = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
+    beyond = [65519.0, np.nextafter(np.float32(65520), np.float32(0)), 65520.0, 65536.0, 131072.0, 3e38]
+    between = (positive[:-1] + positive[1:]) / 2
+    values = np.concatenate([positive, between, beyond]).astype(np.float32)
+    values = np.concatenate([values, -values])
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+    assert rounded(values).tobytes() == expected.tobytes()

@@ -102,6 +102,21 @@ def test_both_implementations_do_what_is_specified(
     assert in_torch[0].tolist() == expected
 
 
+rates = st.lists(st.integers(0, 400 * 1024), min_size=1, max_size=40)
+
+
+@given(rates, keys, st.integers(0, 2**32 - 1), st.integers(0, 2**31))
+@settings(max_examples=100, deadline=None)
+def test_counts_of_frames_do_what_is_specified(values: list[int], key: noise.Key, frame: int, first: int) -> None:
+    """As the shot noise does, but for the frame, which takes the place of the counter's second word."""
+    found = noise.count(np.array(values), key, frame, first)
+    for place, (rate, counted) in enumerate(zip(values, found.tolist(), strict=True)):
+        words = philox([first + place, frame, key.counter_2, key.counter_3], [key.key_0, key.key_1])
+        assert counted == count(tables().integer, rate // 1024, words[0]) + count(
+            tables().fraction, rate % 1024, words[1]
+        )
+
+
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
 
 

@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cryodenoise.errors import UserError
-from cryodenoise.signal.normalize import MINIMUM_SPREAD, RULES, Scaling, apply, normalize, percentile, spread
+from cryodenoise.signal.normalize import (
+    MINIMUM_SPREAD,
+    RULES,
+    Scaling,
+    apply,
+    find_scaling,
+    normalize,
+    percentile,
+    scaled,
+    spread,
+)
 
 values = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -79,3 +89,31 @@ def test_p1_p99_of_values_beyond_float32_is_refused() -> None:
     image = np.linspace(-3e38, 3e38, 64, dtype=np.float32).reshape(8, 8)
     with pytest.raises(UserError, match="too far apart"):
         normalize(image, "p1_p99")
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_the_unclipped_map_is_that_of_the_clipped_one(rule: str) -> None:
+    image = np.random.default_rng(5).normal(3, 5, (64, 48)).astype(np.float32)
+    clipped = image.copy()
+    scaling = normalize(clipped, rule)
+    before = image.copy()
+    assert find_scaling(image, rule) == scaling
+    assert image.tobytes() == before.tobytes()
+    free = scaled(image, scaling, np.empty_like(image))
+    assert free.tobytes() == ((image - np.float32(scaling.offset)) / np.float32(scaling.scale)).tobytes()
+    assert free.min() < 0
+    assert free.max() > 1
+    assert np.clip(free, 0, 1).tobytes() == clipped.tobytes()
+
+
+def test_an_unclipped_zero_is_positive_too() -> None:
+    image = np.array([[-0.0, 0.0, 1.0]], np.float32)
+    assert not np.signbit(scaled(image, Scaling(0.0, 3.0), np.empty_like(image))).any()
+    assert not np.signbit(scaled(image, Scaling(1.0, 3.0), np.empty_like(image))[0, 2])
+
+
+def test_the_unclipped_map_has_the_same_refusals() -> None:
+    with pytest.raises(UserError, match=r"hardly any contrast.*p1_p99"):
+        find_scaling(np.random.default_rng(3).normal(1000, 5, (64, 64)).astype(np.float32), "p95")
+    with pytest.raises(UserError, match="all pixels are 7"):
+        find_scaling(np.full((32, 32), 7, np.float32), "p1_p99")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryodenoise.signal.spectrum import radial_power_spectrum
+from cryodenoise.signal.spectrum import power_spectrum, radial, radial_power_spectrum
 
 
 @pytest.mark.parametrize("deviation", [0.05, 3.0])
@@ -37,3 +37,18 @@ def test_power_grows_with_the_square_and_does_not_see_the_mean(factor: float, of
     image = np.random.default_rng(0).normal(size=(16, 16))
     expected = radial_power_spectrum(image)[1] * factor**2
     assert np.allclose(radial_power_spectrum(factor * image + offset)[1], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_windows_that_overlap_give_the_spectrum_of_white_noise_with_less_scatter() -> None:
+    image = np.random.default_rng(0).normal(5.0, 2.0, (256, 320))
+    power = power_spectrum(image, 32)
+    assert power.shape == (32, 32)
+    inner = power[2:-2, 2:-2]
+    assert inner.mean() == pytest.approx(4.0, rel=0.03)
+    assert inner.std() < 4.0 / 5  # of one window it is the mean itself
+
+
+def test_one_window_as_large_as_the_image_is_the_spectrum_of_the_image() -> None:
+    image = np.random.default_rng(0).normal(size=(64, 64))
+    for windowed, whole in zip(radial(power_spectrum(image, 64)), radial_power_spectrum(image), strict=True):
+        assert np.array_equal(windowed, whole)
