@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from cryodenoise.config.exposure import Particle
+from cryodenoise.config.run_files import PairsKind
 from cryodenoise.config.schema import Document, Schema
 
 SampleDtype = Literal["<f4", "<f2"]
@@ -24,17 +26,25 @@ class MadeFrom(Schema):
     """Identities of what was read."""
 
 
+RawRole = Literal["micrograph", "truth", "even", "odd", "particles", "gain"]
+"""What a file in raw/ is: a micrograph, its noise-free image, a sum of half of its frames, what it shows (JSON or
+STAR), or the gain reference of all."""
+
+
 class RawFile(Schema):
-    """One micrograph in raw/."""
+    """One file in raw/."""
 
     name: str
-    """File name, without a folder."""
+    """Place in raw/: a file name, or that of one of the folders truth, even, odd and particles before it."""
+    role: RawRole = "micrograph"
+    """What it is."""
     size_bytes: int = Field(ge=0)
     """Length of the file."""
     sha256: Digest
     """SHA-256 of the file."""
     pixel_digest: Digest | None
-    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has; null if unreadable."""
+    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has; null if unreadable or no
+    image."""
     problem: str | None = None
     """Why the file cannot be read as a micrograph; null if it can."""
     url: str | None = None
@@ -44,38 +54,47 @@ class RawFile(Schema):
 
 
 class DownloadRecord(Document):
-    """raw/download.json: which micrographs `download` put there."""
+    """raw/download.json: which micrographs `download` put there, and what belongs to them."""
 
     FORMAT: ClassVar[str] = "cryodenoise/download"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     TASK: ClassVar[str] = "download"
 
     made_from: MadeFrom
     """The run file."""
     files: list[RawFile]
-    """The micrographs, sorted by name."""
+    """All files, sorted by name."""
     environment: dict[str, Any]
     """Versions and hardware."""
 
 
-class CleanImage(Schema):
-    """The clean half of a given pair, which became the target."""
+class OtherImage(Schema):
+    """An image that belongs to a micrograph."""
 
     name: str
     """Place in raw/."""
     pixel_digest: Digest
-    """Digest of shape and pixels (docs/FORMATS.md)."""
+    """Digest of shape and pixels (docs/FORMATS.md), of a half from a movie those of the sum of its frames."""
+    offset: float | None
+    """Of a half, where it is the input: intensity that became 0."""
+    scale: float | None
+    """Likewise, intensity above the offset that became 1."""
 
 
 class Micrograph(Schema):
     """One micrograph of a dataset."""
 
     name: str
-    """Place in raw/; no sample depends on it but through the order of names."""
+    """Place in raw/ of the micrograph, of halves of the even one; no sample depends on it but through the order of
+    names."""
     pixel_digest: Digest
-    """Digest of shape and pixels (docs/FORMATS.md), before any gain."""
-    clean: CleanImage | None
-    """Where the target comes from, for given pairs; null where it is the micrograph itself."""
+    """Digest of shape and pixels (docs/FORMATS.md), before any gain; of halves, of the even one."""
+    target: OtherImage | None
+    """Where the target comes from: a given clean image, the truth, or the odd half; null where it is the micrograph."""
+    truth: OtherImage | None
+    """The noise-free image that was carried along for the scores; null where there is none or it is the target."""
+    particles: list[Particle] | None
+    """What raw/particles tells of it; null where it tells nothing."""
     height_px: int
     """Rows."""
     width_px: int
@@ -104,6 +123,8 @@ class Segment(Schema):
     """Index in `micrographs`."""
     split: SplitName
     """What the samples are for."""
+    half: Literal["even", "odd"] | None
+    """Of halves, which of them is the input; the other is the target."""
     file: Literal["train", "test"]
     """Stem of the files that hold them."""
     first_sample: int = Field(ge=0)
@@ -112,7 +133,7 @@ class Segment(Schema):
     """First and one past the last row of the patch grid; patch (r, c) starts at pixel (r·stride, c·stride)."""
     columns: tuple[int, int]
     """First and one past the last column of the patch grid; columns run fastest."""
-    sha256: dict[Literal["input", "target"], Digest]
+    sha256: dict[Literal["input", "target", "truth"], Digest]
     """SHA-256 of the segment's bytes in each file."""
 
     @property
@@ -151,11 +172,13 @@ class DatasetRecord(Document):
     """data/dataset.json: all that a reader of the streaming binaries needs."""
 
     FORMAT: ClassVar[str] = "cryodenoise/dataset"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     TASK: ClassVar[str] = "preprocess"
 
     identity: Digest
     """SHA-256 over what the samples are and where (docs/FORMATS.md): equal identities mean equal bytes."""
+    pairs: PairsKind
+    """What inputs and targets are made of."""
     dtype: SampleDtype
     """Type of a pixel as numpy writes it: little-endian 32- or 16-bit float."""
     sample_shape: tuple[int, int]

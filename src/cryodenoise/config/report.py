@@ -1,10 +1,11 @@
 """results/report.json: the schema of what `test` reports."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from cryodenoise.config.documents import Digest, MadeFrom, Skipped, WeightsFile
+from cryodenoise.config.run_files import PairsKind
 from cryodenoise.config.schema import Document, Schema
 
 
@@ -22,7 +23,7 @@ class Spread(Schema):
 
 
 class Scores(Schema):
-    """How close images are to the targets; intensities are those of the dataset, nominally in [0, 1]."""
+    """How close images are to others; intensities are those of the dataset, in [0, 1] where it was clipped there."""
 
     mse: float = Field(ge=0)
     """Mean squared error over all pixels of the test split."""
@@ -31,7 +32,7 @@ class Scores(Schema):
     mae: float = Field(ge=0)
     """Mean absolute error over all pixels."""
     psnr_db: float | None
-    """10·log10(1 / mse), of the whole set; null if `mse` is 0."""
+    """10·log10(1 / mse), of the whole set; null if `mse` is 0. Of unclipped data the range of 1 is a convention."""
     ssim: Spread
     """Structural similarity a patch."""
     correlation: Spread
@@ -45,6 +46,23 @@ class AffineMap(Schema):
     """Factor."""
     offset: float
     """Summand."""
+
+
+class ScoreSet(Schema):
+    """How close the network and its references come to one kind of image."""
+
+    denoised: Scores
+    """Scores of the network."""
+    noisy_input: Scores
+    """Scores of its input."""
+    scalar_wiener: Scores
+    """Scores of the best affine map of its input."""
+    affine_map: AffineMap
+    """That map: the one with the lowest mean squared error on the test split itself."""
+    gain_over_input_db: float | None
+    """PSNR of the denoised less that of the noisy input; null if either is."""
+    gain_over_scalar_wiener_db: float | None
+    """PSNR of the denoised less that of the scalar Wiener reference; null if either is."""
 
 
 class TrainingConditions(Schema):
@@ -62,7 +80,7 @@ class Report(Document):
     """What `test` measured, beside its references, and everything it was measured from."""
 
     FORMAT: ClassVar[str] = "cryodenoise/report"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     TASK: ClassVar[str] = "test"
 
     model: str
@@ -73,14 +91,12 @@ class Report(Document):
     """Patches scored."""
     sample_shape: tuple[int, int]
     """Rows and columns of a patch."""
-    scores: dict[Literal["denoised", "noisy_input", "scalar_wiener"], Scores]
-    """Scores of the network and of its references."""
-    scalar_wiener: AffineMap
-    """The affine map of the input with the lowest mean squared error on the test split itself."""
-    gain_over_input_db: float | None
-    """PSNR of the denoised less that of the noisy input; null if either is."""
-    gain_over_scalar_wiener_db: float | None
-    """PSNR of the denoised less that of the scalar Wiener reference; null if either is."""
+    pairs: PairsKind
+    """What inputs and targets are made of; of `truth`, the target is the truth."""
+    against_target: ScoreSet
+    """Scores against the targets."""
+    against_truth: ScoreSet | None
+    """Scores against the truth that was carried along for them; null where there is none or it is the target."""
     remarks: list[str]
     """What a reader must know to judge the scores."""
     skipped: list[Skipped]

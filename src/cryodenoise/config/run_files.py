@@ -5,33 +5,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from cryodenoise.config.schema import Parameters
+from cryodenoise.config.simulation import SyntheticParameters
 from cryodenoise.config.sources import EmpiarParameters, LocalParameters, TransferParameters, UrlsParameters
 
 Device = Literal["auto", "cpu", "cuda"]
+PairsKind = Literal["added_noise", "given", "truth", "halves"]
 _FOLDER = r"^[^/\x00.][^/\x00]*$"  # one name, within the folder that holds it
-
-
-class SyntheticParameters(Parameters):
-    """Soft discs under shot noise: a simple stand-in for micrographs, no physical simulation."""
-
-    micrographs: int = Field(ge=1, le=10_000)
-    """How many micrographs to make."""
-    height_px: int = Field(ge=32, le=16_384)
-    """Rows of a micrograph."""
-    width_px: int = Field(ge=32, le=16_384)
-    """Columns of a micrograph."""
-    pixel_size_angstrom: float = Field(1.0, gt=0)
-    """Pixel size written to the MRC header, in Å."""
-    mean_electrons: float = Field(16.1, gt=0, le=100_000)
-    """Electrons expected in a pixel without a disc."""
-    discs: int = Field(0, ge=0, le=100_000)
-    """Discs in a micrograph; 0 leaves pure shot noise."""
-    disc_radius_px: float = Field(12.0, gt=0)
-    """Radius at which a disc has fallen to half its contrast."""
-    disc_contrast: float = Field(0.3, ge=0, lt=1)
-    """Fraction of the electrons that a disc takes away at its centre."""
-    seed: int = Field(42, ge=0)
-    """Seed of the micrographs."""
 
 
 class DownloadParameters(Parameters):
@@ -62,8 +41,8 @@ class DownloadParameters(Parameters):
         return self
 
     def determining(self) -> dict[str, Any]:
-        """The parameters that determine the output; which mirror serves a file, or how it is placed, does not."""
-        of_sections = {"empiar": {"mirrors"}, "local": {"place"}}
+        """The parameters that determine the output; the mirror, how a file is placed, and a preset's name do not."""
+        of_sections = {"empiar": {"mirrors"}, "local": {"place"}, "synthetic": {"preset"}}
         return self.model_dump(mode="json", exclude={**dict.fromkeys(self.MACHINE_KEYS, True), **of_sections})
 
 
@@ -103,16 +82,28 @@ class NoiseParameters(Parameters):
 class PairsParameters(Parameters):
     """What inputs and targets are made of."""
 
-    kind: Literal["added_noise", "given"] = "added_noise"
-    """`added_noise`: a micrograph is the target, noise makes the input; `given`: two folders hold noisy and clean."""
+    kind: PairsKind = "added_noise"
+    """`added_noise`: a micrograph is the target, noise makes the input; `given`: two folders hold noisy and clean;
+    `truth`: a micrograph is the input, its noise-free image the target; `halves`: the sums of its even and of its odd
+    frames are each the other's target."""
     noisy: str = Field("noisy", pattern=_FOLDER)
     """Of given pairs: folder in raw_dir with the inputs, which also determine the normalisation."""
     clean: str = Field("clean", pattern=_FOLDER)
     """Of given pairs: folder in raw_dir with the targets, named as the inputs are (suffixes may differ)."""
+    truth: str = Field("truth", pattern=_FOLDER)
+    """Folder in raw_dir with noise-free images, named as the micrographs are: the targets of `truth`; of `added_noise`
+    and `halves`, where the folder exists, carried along for the scores alone. It must exist where the run file
+    sets this key."""
+    halves: Literal["files", "movies"] = "files"
+    """Of halves: two folders hold them, or the frames of the movies in raw_dir are summed."""
+    even: str = Field("even", pattern=_FOLDER)
+    """Of halves from files: folder in raw_dir with the sums of the frames 0, 2, 4, …"""
+    odd: str = Field("odd", pattern=_FOLDER)
+    """Of halves from files: folder in raw_dir with the sums of the frames 1, 3, 5, …, named as the others are."""
 
 
 class GainParameters(Parameters):
-    """A gain reference, by which sums of frames are multiplied."""
+    """A gain reference, by which micrographs, halves and sums of frames are multiplied."""
 
     file: str = Field(pattern=_FOLDER)
     """File in raw_dir, MRC or TIFF; it is no micrograph."""
@@ -134,9 +125,10 @@ class PreprocessParameters(Parameters):
     pixel_size_angstrom: float | None = Field(None, gt=0)
     """Pixel size of all micrographs, in Å, where their headers have it wrong; null believes the headers."""
     gain: GainParameters | None = None
-    """Gain reference of movies that are not gain-corrected."""
+    """Gain reference of counts that are not corrected by it."""
     on_bad_micrograph: Literal["error", "skip"] = "error"
-    """`skip` reads all micrographs first and leaves out, recorded, those that cannot be used."""
+    """`skip` reads all micrographs first and leaves out, recorded, those that cannot be used; a missing twin, and a
+    truth carried along for the scores that cannot be used, are errors always."""
     patches: PatchParameters = PatchParameters()
     """How micrographs are cut."""
     split: SplitParameters = SplitParameters()
@@ -150,10 +142,15 @@ class PreprocessParameters(Parameters):
 
     @model_validator(mode="after")
     def _noise_of_pairs(self) -> Self:
-        if self.pairs.kind == "given" and self.noise.model != "none":
-            raise ValueError("pairs.kind is 'given', whose inputs are noisy already: set `noise: {model: none}`")
+        if self.pairs.kind != "added_noise" and self.noise.model != "none":
+            raise ValueError(
+                f"pairs.kind is {self.pairs.kind!r}, whose inputs are noisy already: set `noise: {{model: none}}`"
+            )
         if self.pairs.kind == "given" and self.pairs.noisy == self.pairs.clean:
             raise ValueError("pairs.noisy and pairs.clean are one folder: give two")
+        from_files = self.pairs.kind == "halves" and self.pairs.halves == "files"
+        if from_files and len({self.pairs.even, self.pairs.odd, self.pairs.truth}) < 3:
+            raise ValueError("pairs.even, pairs.odd and pairs.truth name one folder twice: give three")
         if self.pairs.kind == "given" and self.gain is not None:
             raise ValueError("pairs.kind is 'given', whose images are finished: remove the section `gain:`")
         return self

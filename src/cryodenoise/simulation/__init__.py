@@ -1,0 +1,1 @@
+"""A forward model of a cryo-EM exposure: specimen, ice, optics, detector."""
