@@ -35,4 +35,5 @@ def content(path: Path) -> Any:
 def outcome(workspace: Workspace, *tasks: str) -> dict[str, Any]:
     """What tasks left, by file."""
     folders = [workspace / OUTPUTS[task] for task in tasks]
-    return {f"{folder.name}/{path.name}": content(path) for folder in folders for path in folder.iterdir()}
+    files = [(folder, path) for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {f"{folder.name}/{path.relative_to(folder)}": content(path) for folder, path in files}

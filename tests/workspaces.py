@@ -11,13 +11,18 @@ from cryodenoise.cli import main
 TINY: dict[str, dict[str, Any]] = {
     "download": {
         "source": "synthetic",
-        "synthetic": {"micrographs": 4, "height_px": 96, "width_px": 80, "discs": 5, "mean_electrons": 50.0},
+        "synthetic": {
+            "micrographs": 4, "height_px": 96, "width_px": 80, "pixel_size_angstrom": 8.0,
+            "specimen": {"particles": 4}, "detector": {"dose_e_per_a2": 1.2, "frames": 4},
+        },
     },
     "preprocess": {"patches": {"size_px": 32, "stride_px": 16}, "workers": 1},
     "train": {"epochs": 2, "batch_size": 4, "device": "cpu"},
     "test": {"batch_size": 4, "device": "cpu"},
-}
-"""Run files of the four tasks: 4 micrographs, 20 patches each, a second or two in all."""
+}  # fmt: skip
+"""Run files of the four tasks: 4 micrographs of some 50 electrons a pixel, 20 patches each, a few seconds in all."""
+NOTHING: dict[str, Any] = {"specimen": {"particles": 0}, "ice": {"thickness_nm": 0.0}}
+"""A specimen of which nothing is in the beam, so that pixels are shot noise alone."""
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,10 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
 
     So a run file or a folder of micrographs that was mended is not refused for its sake.
     """
-    files = entries(directory)
+    files, folders = entries(directory), []
+    if not isinstance(error, InputError):
+        folders = [path for path in files if path.is_dir() and not path.is_symlink()]
+        files = [path for path in files if path not in folders] + [path for each in folders for path in each.iterdir()]
     unfinished = [path for path in files if path.name == MARKER_NAME or path.name.endswith(PARTIAL_SUFFIX)]
     if isinstance(error, InputError):
         unfinished += [path for path in files if is_journal(path.name)]
@@ -163,6 +166,8 @@ def _drop_what_is_of_no_use(directory: Path, error: BaseException) -> None:
         return
     for path in unfinished:
         path.unlink(missing_ok=True)
+    for folder in folders:
+        folder.rmdir()
 
 
 def entries(directory: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from signal import Signals
 
 import pytest
 
+from downloads_simulated import FULL, made
 from processes import Running, Start
 from refusals import Refusal, noisy
 from workspaces import Workspace
@@ -69,3 +71,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         with process:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def _full(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return made(tmp_path_factory.mktemp("full") / "workspace", **FULL)
+
+
+@pytest.fixture
+def full(_full: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of a download with all kinds of files."""
+    shutil.copytree(_full.root, tmp_path / "full")
+    return Workspace(tmp_path / "full")

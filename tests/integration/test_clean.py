@@ -33,8 +33,8 @@ def test_everything_goes_but_the_run_files(finished: Workspace, capsys: pytest.C
     assert left(finished) == set()
     assert [path.name for path in finished.root.iterdir()] == ["run"]
     shown = capsys.readouterr().out
-    assert f"{finished / 'raw'}: 5 files, " in shown
-    assert f"{finished / 'data'}: 9 files, " in shown
+    assert f"{finished / 'raw'}: 17 files, " in shown
+    assert f"{finished / 'data'}: 11 files, " in shown
     assert main(words(finished, "--yes")) == 0
     assert "nothing" in capsys.readouterr().out
     assert finished.run("download", "preprocess", "train", "test") == 0
@@ -78,6 +78,32 @@ def test_files_of_ones_own_stay(finished: Workspace, capsys: pytest.CaptureFixtu
     assert left(finished) == {f"{folder}/{name}" for name in names}
     shown = capsys.readouterr().out
     assert all(f"stays: {finished / folder / name.split('/')[0]}" in shown for name in names)
+
+
+def test_files_of_ones_own_beside_those_in_the_folders_of_raw_stay(finished: Workspace) -> None:
+    mine = ("raw/truth/mine.mrc", "raw/particles/notes.txt")
+    for name in mine:
+        (finished / name).write_text("mine")
+    assert main(words(finished, "--yes")) == 0
+    assert left(finished) == set(mine)
+
+
+def test_a_folder_of_raw_that_is_a_link_is_not_followed(finished: Workspace, tmp_path: Path) -> None:
+    shutil.move(finished / "raw/truth", tmp_path / "truth")
+    (finished / "raw/truth").symlink_to(tmp_path / "truth", target_is_directory=True)
+    before = contents(tmp_path / "truth")
+    assert main(words(finished, "--yes")) == 0
+    assert contents(tmp_path / "truth") == before
+    assert [path.name for path in (finished / "raw").iterdir()] == ["truth"]
+
+
+def test_folders_in_which_a_killed_download_put_nothing_go(finished: Workspace) -> None:
+    made_from = json.loads((finished / "raw/download.json").read_text())["made_from"]
+    shutil.rmtree(finished / "raw")
+    (finished / "raw/truth").mkdir(parents=True)
+    (finished / "raw/unfinished.json").write_text(json.dumps({"task": "download", "made_from": made_from}))
+    assert main(words(finished, "--yes")) == 0
+    assert not (finished / "raw").exists()
 
 
 def test_micrographs_of_ones_own_stay(finished: Workspace) -> None:
@@ -137,12 +163,15 @@ def test_of_an_unfinished_download_goes_what_its_journal_names(finished: Workspa
     record = json.loads((raw / "download.json").read_text())
     (raw / "download.json").unlink()
     (raw / "unfinished.json").write_text(json.dumps({"task": "download", "made_from": record["made_from"]}))
-    (raw / "journal.jsonl").write_text(
-        "".join(json.dumps({"finished": file}) + "\n" for file in record["files"][:2]) + '{"na'
-    )
+    noted = [file for file in record["files"] if "0002" not in file["name"]]
+    (raw / "journal.jsonl").write_text("".join(json.dumps({"finished": file}) + "\n" for file in noted) + '{"na')
     (raw / "synthetic_0009.mrc.partial").touch()
+    (raw / "truth/synthetic_0009.mrc.partial").touch()
     assert main(words(finished, "--yes")) == 0
-    assert left(finished) == {"raw/synthetic_0002.mrc", "raw/synthetic_0003.mrc"}
+    assert left(finished) == {
+        "raw/synthetic_0002.mrc", "raw/truth/synthetic_0002.mrc", "raw/particles/synthetic_0002.json",
+        "raw/particles/synthetic_0002.star",
+    }  # fmt: skip
 
 
 def test_logs_and_folders_of_others_stay(empty: Workspace) -> None:
@@ -195,11 +224,12 @@ def test_links_are_not_followed(finished: Workspace, tmp_path: Path) -> None:
     assert not (finished / "model").exists()
 
 
-def test_a_name_that_leads_out_of_raw_is_not_followed(finished: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../../precious", "truth/../../../precious"])
+def test_a_name_that_leads_out_of_raw_is_not_followed(finished: Workspace, tmp_path: Path, name: str) -> None:
     (tmp_path / "precious").write_text("mine")
     document = finished / "raw/download.json"
     content = json.loads(document.read_text())
-    content["files"].append({**content["files"][0], "name": "../../precious", "size_bytes": 4})
+    content["files"].append({**content["files"][0], "name": name, "size_bytes": 4})
     document.write_text(json.dumps(content))
     assert main(words(finished, "--yes")) == 0
     assert (tmp_path / "precious").read_text() == "mine"

@@ -115,9 +115,9 @@ def test_what_was_digested_is_not_digested_again(
     interrupt(empty, site)
     digested = []
 
-    def describe(path: Path, *how: Any) -> RawFile:
-        digested.append(path.name)
-        return sources.record.describe(path, *how)
+    def describe(raw_dir: Path, name: str, *how: Any) -> RawFile:
+        digested.append(name)
+        return sources.record.describe(raw_dir, name, *how)
 
     monkeypatch.setattr("cryodenoise.sources.gather.describe", describe)
     assert empty.run("download") == 0

@@ -74,7 +74,7 @@ def test_every_damage_is_found_and_a_further_download_mends_it(
     assert empty.run("download") == 0
     assert contents(empty) == made
     assert {Path(path).name for path in site.asked - before} - {"averaged"} == {"m000.mrc", "m001.mrc", "m002.mrc"}
-    assert "3 of 5 micrographs brought again" in capsys.readouterr().out
+    assert "3 of 5 files brought again" in capsys.readouterr().out
     assert (raw / "m001.mrc.rejected").stat().st_size == 3000
     assert verify(empty) == 1  # the document that was edited
     assert not (raw / "journal.jsonl").exists()

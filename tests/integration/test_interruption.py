@@ -43,6 +43,10 @@ def require_interrupted(ended: tuple[int, str], task: str, sent: Signals) -> Non
     [
         ("open synthetic_0001.mrc.partial 1", SIGINT),
         ("rename synthetic_0002.mrc 1", SIGKILL),
+        ("rename truth/synthetic_0001.mrc 1", SIGKILL),
+        ("open particles/synthetic_0000.json.partial 1", SIGTERM),
+        ("rename particles/synthetic_0003.star 1", SIGKILL),
+        ("open journal.jsonl 6", SIGKILL),
         ("rename download.json 1", SIGTERM),
         ("remove unfinished.json 1", SIGKILL),
     ],

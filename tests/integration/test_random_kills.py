@@ -12,7 +12,7 @@ KILLS = 20
 
 
 def test_preprocessing_killed_at_random_moments_equals_an_undisturbed_one(empty: Workspace) -> None:
-    empty.write("download", {"synthetic": {"micrographs": 24, "height_px": 256, "width_px": 256, "discs": 0}})
+    empty.write("download", {"synthetic": {"micrographs": 24, "height_px": 256, "width_px": 256}})
     empty.write("preprocess", {"patches": {"size_px": 64, "stride_px": 16}, "workers": 2})
     assert empty.run("download", "preprocess") == 0
     undisturbed = outcome(empty, "preprocess")

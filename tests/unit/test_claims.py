@@ -99,3 +99,19 @@ def test_a_refused_folder_keeps_what_looks_like_a_journal(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="did not put there"), claim(tmp_path, "d.json", "download", {}):
         pass
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_folders_in_which_nothing_was_finished_go_with_failed_work(tmp_path: Path) -> None:
+    with pytest.raises(UserError), claim(tmp_path, "done.json", "download", MADE_FROM):
+        (tmp_path / "truth").mkdir()
+        (tmp_path / "truth/a.mrc.partial").touch()
+        raise UserError("no")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_part_in_a_folder_keeps_failed_work(tmp_path: Path) -> None:
+    with pytest.raises(UserError), claim(tmp_path, "done.json", "download", MADE_FROM):
+        (tmp_path / "truth").mkdir()
+        (tmp_path / "truth/a.mrc").touch()
+        raise UserError("no")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.mrc", "truth", MARKER_NAME]

@@ -6,12 +6,15 @@ import numpy as np
 
 from cryodenoise.errors import UserError
 from cryodenoise.micrographs import mrc, tiff
-from cryodenoise.micrographs.image import Header, apply_gain, pixel_digest
+from cryodenoise.micrographs.image import Header, apply_gain, pixel_digest, require_halves
 
-__all__ = ["SUFFIXES", "Header", "apply_gain", "is_micrograph", "pixel_digest", "read", "read_header", "stem"]
+__all__ = [
+    "SUFFIXES", "Header", "apply_gain", "is_micrograph", "pixel_digest", "read", "read_halves", "read_header",
+    "require_halves", "stem",
+]  # fmt: skip
 
-_READERS = dict.fromkeys(mrc.SUFFIXES, (mrc.read_header, mrc.read)) | dict.fromkeys(
-    tiff.SUFFIXES, (tiff.read_header, tiff.read)
+_READERS = dict.fromkeys(mrc.SUFFIXES, (mrc.read_header, mrc.read, mrc.read_halves)) | dict.fromkeys(
+    tiff.SUFFIXES, (tiff.read_header, tiff.read, tiff.read_halves)
 )
 SUFFIXES = tuple(_READERS)
 """How the names of files end that can be read, in any case; `.map` and `.rec` are left out, as they are volumes."""
@@ -50,6 +53,19 @@ def read(path: Path) -> np.ndarray:
         InputError: If the pixels end early, cannot be decoded, or one of the result is NaN or infinite.
     """
     return _READERS[_known_suffix(path)][1](path)
+
+
+def read_halves(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The sums of the frames 0, 2, 4, …, of the frames 1, 3, 5, … and of all frames of a movie, read once.
+
+    Returns:
+        Three images as of `read`.
+
+    Raises:
+        UserError: As `read_header`, or if the number of frames is not even.
+        InputError: As `read`.
+    """
+    return _READERS[_known_suffix(path)][2](path)
 
 
 def _suffix(path: Path) -> str | None:

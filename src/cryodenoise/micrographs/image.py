@@ -50,10 +50,17 @@ def require_frames(path: Path, frames: int) -> None:
         raise UserError(f"{path}: {frames} images or more, no movie has over {MOST_FRAMES}: move it out of the folder")
 
 
+def require_halves(path: Path, header: Header) -> None:
+    """Raise a UserError unless the frames have two halves of one dose."""
+    if header.frames < 2 or header.frames % 2:
+        raise UserError(
+            f"{path}: {header.frames} frame{'s' * (header.frames > 1)}, expected an even number, whose halves have one "
+            "dose: leave a frame out, or give halves as files (pairs.halves: files)"
+        )
+
+
 def summed(path: Path, header: Header, blocks: Iterable[Block]) -> np.ndarray:
     """Sum frames in float32, in their order.
-
-    The image grows as pixels arrive: what a forged header promises is never allocated.
 
     Args:
         path: The file, for messages.
@@ -66,21 +73,51 @@ def summed(path: Path, header: Header, blocks: Iterable[Block]) -> np.ndarray:
     Raises:
         InputError: If a pixel of the result is NaN or infinite.
     """
-    height, width = header.height_px, header.width_px
-    flat = np.empty(0, np.float32)
-    with np.errstate(all="ignore"):  # what overflows is found below
-        for frame, top, left, pixels in blocks:
-            bottom, right = top + pixels.shape[0], left + pixels.shape[1]
-            if flat.size < bottom * width:
-                flat.resize(bottom * width, refcheck=False)
-            part = flat[: bottom * width].reshape(bottom, width)[top:, left:right]
-            if frame == 0:
+    total = _Sum(header)
+    for block in blocks:
+        total.add(block, block.frame == 0)
+    return total.image(path)
+
+
+def summed_halves(path: Path, header: Header, blocks: Iterable[Block]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum the frames 0, 2, 4, …, the frames 1, 3, 5, … and all of them, each sum as `summed` does it.
+
+    Raises:
+        UserError: If there are no two halves of one dose.
+        InputError: If a pixel of a result is NaN or infinite.
+    """
+    require_halves(path, header)
+    even, odd, whole = _Sum(header), _Sum(header), _Sum(header)
+    for block in blocks:
+        (odd if block.frame % 2 else even).add(block, block.frame < 2)
+        whole.add(block, block.frame == 0)
+    return even.image(path), odd.image(path), whole.image(path)
+
+
+class _Sum:
+    """A sum that grows as pixels arrive: what a forged header promises is never allocated."""
+
+    def __init__(self, header: Header) -> None:
+        self._shape = header.height_px, header.width_px
+        self._flat = np.empty(0, np.float32)
+
+    def add(self, block: Block, first: bool) -> None:
+        """Add pixels, or put them there where they are the first."""
+        _, top, left, pixels = block
+        width, bottom, right = self._shape[1], top + pixels.shape[0], left + pixels.shape[1]
+        if self._flat.size < bottom * width:
+            self._flat.resize(bottom * width, refcheck=False)
+        part = self._flat[: bottom * width].reshape(bottom, width)[top:, left:right]
+        with np.errstate(all="ignore"):  # what overflows is found in the end
+            if first:
                 part[...] = pixels
             else:
                 part += pixels.astype(np.float32, copy=False)
-    image = flat.reshape(height, width)
-    _require_finite(path, image)
-    return image
+
+    def image(self, path: Path) -> np.ndarray:
+        image = self._flat.reshape(self._shape)
+        _require_finite(path, image)
+        return image
 
 
 def apply_gain(path: Path, image: np.ndarray, gain: np.ndarray) -> None:

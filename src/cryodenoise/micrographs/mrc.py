@@ -4,9 +4,11 @@ The header is held against the file's length before anything else, since a forge
 read in part or fill the memory. `mrcfile` writes; it reads a file as a whole, which a movie is too long for.
 """
 
+import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +18,16 @@ import numpy as np
 
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.files import commit, partial
-from cryodenoise.micrographs.image import BLOCK_PIXELS, REMEDY, Block, Header, plausible, require_frames, summed
+from cryodenoise.micrographs.image import (
+    BLOCK_PIXELS,
+    REMEDY,
+    Block,
+    Header,
+    plausible,
+    require_frames,
+    summed,
+    summed_halves,
+)
 from cryodenoise.micrographs.streams import MOST_EXPANSION, is_compressed, opened
 
 SUFFIX = ".mrc"
@@ -51,6 +62,13 @@ def read(path: Path) -> np.ndarray:
     with opened(path) as stream:
         layout = _layout(path, stream)
         return summed(path, layout.header, _blocks(path, stream, layout))
+
+
+def read_halves(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The sums of the even, the odd and all frames of an MRC file; see `micrographs.read_halves`."""
+    with opened(path) as stream:
+        layout = _layout(path, stream)
+        return summed_halves(path, layout.header, _blocks(path, stream, layout))
 
 
 def _layout(path: Path, stream: BinaryIO) -> _Layout:
@@ -130,4 +148,71 @@ def write(path: Path, image: np.ndarray, pixel_size_angstrom: float) -> None:
         mrc.set_data(np.ascontiguousarray(image, dtype=np.float32))
         mrc.voxel_size = pixel_size_angstrom
         mrc.header.label[0] = LABEL
+    _finish(path)
+
+
+@contextmanager
+def writing_frames(
+    path: Path, frames: int, height_px: int, width_px: int, pixel_size_angstrom: float
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write frames of counts one by one as an image stack of MRC mode 6, whole or not at all; see `write`.
+
+    Args:
+        path: Where to.
+        frames: How many will come.
+        height_px: Rows.
+        width_px: Columns.
+        pixel_size_angstrom: Pixel size in Å.
+
+    Yields:
+        Takes the next frame, uint16 of shape (height_px, width_px), and keeps no reference to it.
+    """
+    occurrences = np.zeros(1 << 16, np.int64)  # of each count: gives the statistics exactly, in one pass
+    written = 0
+    try:
+        with mrcfile.new_mmap(partial(path), (frames, height_px, width_px), mrc_mode=6, overwrite=True) as mrc:
+            _reserve(partial(path))
+            mrc.set_image_stack()
+            mrc.voxel_size = pixel_size_angstrom
+            mrc.header.label[0] = LABEL
+
+            def add(frame: np.ndarray) -> None:
+                nonlocal written
+                mrc.data[written] = frame
+                written += 1
+                flat = frame.reshape(-1)
+                for start in range(0, flat.size, BLOCK_PIXELS):
+                    block = flat[start : start + BLOCK_PIXELS]
+                    np.add(occurrences, np.bincount(block, minlength=occurrences.size), out=occurrences)
+
+            yield add
+            assert written == frames
+            counts = np.flatnonzero(occurrences)
+            shares = occurrences[counts] / occurrences.sum()
+            mean = float(shares @ counts)
+            mrc.header.dmin, mrc.header.dmax, mrc.header.dmean = counts[0], counts[-1], mean
+            mrc.header.rms = np.sqrt(shares @ (counts - mean) ** 2)
+        _finish(path)
+    except BaseException:
+        partial(path).unlink(missing_ok=True)
+        raise
+
+
+def _reserve(path: Path) -> None:
+    """Give a mapped file its room: where the disk is full, writing to a hole of it would end the process.
+
+    Raises:
+        OSError: If the disk has none.
+    """
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _finish(path: Path) -> None:
+    """Flush the partial form of a file to the disk and give it its name."""
+    with partial(path).open("r+b") as stream:
+        os.fsync(stream.fileno())
     commit(path)

@@ -9,7 +9,7 @@ from cryodenoise.config.documents import DownloadRecord, RawFile
 from cryodenoise.console import Console
 from cryodenoise.files import sha256_of
 from cryodenoise.findings import Finding, Rule, rule
-from cryodenoise.sources.record import pixel_digest
+from cryodenoise.sources.record import DOCUMENT_SUFFIXES, contents, is_within, pixel_digest
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class RawFolder:
     console: Console
 
 
-@rule("RAW-1", "every micrograph that download.json names is there, with its length")
+@rule("RAW-1", "every file that download.json names is there, with its length")
 def lengths_of_files(folder: RawFolder) -> Iterator[Finding]:
     """Missing files, those of another length, and names that lead out of the folder."""
     for file in folder.record.files:
         path = folder.path / file.name
-        if not _within(file):
+        if not is_within(file.name):
             yield Finding(folder.path, f"download.json names {file.name!r}, expected the name of a file in the folder")
         elif not path.is_file():
             yield Finding(path, f"missing, expected {file.size_bytes} bytes")
@@ -34,32 +34,28 @@ def lengths_of_files(folder: RawFolder) -> Iterator[Finding]:
             yield Finding(path, f"{found} bytes, expected {file.size_bytes}")
 
 
-@rule("RAW-2", "every micrograph has its SHA-256, and its pixels their digest")
+@rule("RAW-2", "every file has its SHA-256, and its pixels their digest")
 def digests(folder: RawFolder) -> Iterator[Finding]:
     """Altered files of the right length; a header alone may differ."""
-    files = [
-        file for file in folder.record.files if _within(file) and _length(folder.path / file.name) == file.size_bytes
-    ]
+    within = (file for file in folder.record.files if is_within(file.name))
+    files = [file for file in within if _length(folder.path / file.name) == file.size_bytes]
     with folder.console.progress("read", sum(file.size_bytes for file in files), "bytes") as advance:
         for file in files:
             yield from _digests_of(folder.path / file.name, file)
             advance(file.size_bytes)
 
 
-@rule("RAW-3", "no micrograph is there that download.json does not name")
+@rule("RAW-3", "no micrograph is there that download.json does not name, nor anything that belongs to one")
 def no_others(folder: RawFolder) -> Iterator[Finding]:
-    """Other micrographs: preprocessing refuses them."""
-    named = {file.name for file in folder.record.files}
-    for path in sorted(folder.path.iterdir()):
-        if micrographs.is_micrograph(path) and not path.is_dir() and path.name not in named:
+    """Other micrographs, which preprocessing refuses, and other files in the folders of what belongs to them."""
+    named = {folder.path / file.name for file in folder.record.files}
+    for path in contents(folder.path):
+        belongs = path.parent != folder.path and path.suffix in DOCUMENT_SUFFIXES
+        if (micrographs.is_micrograph(path) or belongs) and not path.is_dir() and path not in named:
             yield Finding(path, "not named by download.json, expected the micrographs that it names and no others")
 
 
 RULES: tuple[Rule[RawFolder], ...] = (lengths_of_files, digests, no_others)
-
-
-def _within(file: RawFile) -> bool:
-    return Path(file.name).name == file.name
 
 
 def _length(path: Path) -> int | None:

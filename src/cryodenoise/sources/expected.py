@@ -1,9 +1,10 @@
-"""Which micrographs a run file of `download` will bring, with their shapes, before anything is fetched."""
+"""Which images a run file of `download` will bring, with their shapes, before anything is fetched."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryodenoise import micrographs
+from cryodenoise.config.documents import RawRole
 from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.errors import UserError
 from cryodenoise.sources import local, plan
@@ -16,16 +17,17 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class ExpectedFile:
-    """A micrograph to come."""
+    """A micrograph to come, or an image that belongs to one."""
 
     name: str
     size_bytes: int
     height_px: int
     width_px: int
+    role: RawRole = "micrograph"
 
 
 def expected_files(parameters: DownloadParameters) -> list[ExpectedFile]:
-    """The micrographs to come, in order of their names; a server is asked what it has, and nothing is fetched.
+    """The images to come, in order of their names; a server is asked what it has, and nothing is fetched.
 
     Raises:
         UserError: If the source cannot be listed, or the shapes of its micrographs are not known yet.
@@ -35,7 +37,8 @@ def expected_files(parameters: DownloadParameters) -> list[ExpectedFile]:
     wanted = [file for file in files if micrographs.is_micrograph(Path(file.name))]
     shapes = _shapes(parameters, [file.name for file in wanted])
     return [
-        ExpectedFile(file.name, file.announced.size_bytes, *shape) for file, shape in zip(wanted, shapes, strict=True)
+        ExpectedFile(file.name, file.announced.size_bytes, *shape, file.role)
+        for file, shape in zip(wanted, shapes, strict=True)
     ]
 
 

@@ -181,7 +181,7 @@ class Gathering:
                     size_bytes = begun.size_bytes
             address = url or next(iter(file.urls), "")
             expected = self.sha256.get(file.name) or known.known_sha256().get(address)
-            found = describe(path, url, "sha256" if expected else "size" if file.urls else None)
+            found = describe(self.raw_dir, file.name, url, "sha256" if expected else "size" if file.urls else None)
             problem = _complaint(path, found, size_bytes, expected)
             if not problem:
                 self.journal.finish(found)

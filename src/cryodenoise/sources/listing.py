@@ -8,6 +8,7 @@ from unicodedata import normalize
 from urllib.parse import quote, unquote, unquote_to_bytes, urldefrag, urljoin, urlsplit
 
 from cryodenoise.claims import MARKER_NAME, is_journal
+from cryodenoise.config.documents import RawRole
 from cryodenoise.config.sources import SelectionParameters
 from cryodenoise.errors import UserError
 from cryodenoise.files import PARTIAL_SUFFIX
@@ -38,6 +39,8 @@ class SourceFile:
     urls: tuple[str, ...]
     """Where it can be fetched, in the order to try; empty for a file that is on this machine."""
     announced: Announced
+    role: RawRole = "micrograph"
+    """What it will be in raw/."""
 
 
 @dataclass(frozen=True)

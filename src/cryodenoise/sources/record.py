@@ -1,17 +1,22 @@
 """What raw/ holds, told by reading it: the entries of download.json."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from cryodenoise import micrographs
 from cryodenoise.claims import require_document
-from cryodenoise.config.documents import DownloadRecord, RawFile
+from cryodenoise.config.documents import DownloadRecord, RawFile, RawRole
 from cryodenoise.errors import UserError
 from cryodenoise.files import sha256_of
 
 DOCUMENT_NAME = "download.json"
 REJECTED_SUFFIX = ".rejected"
+FOLDERS = ("even", "odd", "particles", "truth")
+"""The folders that `download` may make in raw/."""
+DOCUMENT_SUFFIXES = (".json", ".star")
+"""How the names of the files end that tell what a micrograph shows."""
 
 _one_at_a_time = threading.Lock()
 
@@ -28,11 +33,34 @@ def pixel_digest(path: Path) -> tuple[str | None, str | None]:
             return None, str(error).removeprefix(f"{path}: ")
 
 
-def describe(path: Path, url: str | None = None, verified: Literal["sha256", "size"] | None = None) -> RawFile:
-    """The entry of a file in download.json."""
-    digest, problem = pixel_digest(path)
+def is_within(name: str) -> bool:
+    """Whether a name in a document is that of a file in raw/ or in one of its folders: no other is followed."""
+    folder, slash, file = name.rpartition("/")
+    return file not in ("", ".", "..") and (not slash or folder in FOLDERS)
+
+
+def contents(raw_dir: Path) -> list[Path]:
+    """What raw/ holds, sorted, and what its folders hold in their place; a link to a folder is none of its folders."""
+    found: list[Path] = []
+    for path in raw_dir.iterdir():
+        ours = path.name in FOLDERS and path.is_dir() and not path.is_symlink()
+        found += path.iterdir() if ours else [path]
+    return sorted(found)
+
+
+def describe(
+    raw_dir: Path,
+    name: str,
+    url: str | None = None,
+    verified: Literal["sha256", "size"] | None = None,
+    role: RawRole = "micrograph",
+) -> RawFile:
+    """The entry of a file in download.json, by its place in raw/."""
+    path = raw_dir / name
+    digest, problem = (None, None) if role == "particles" else pixel_digest(path)
     return RawFile(
-        name=path.name,
+        name=name,
+        role=role,
         size_bytes=path.stat().st_size,
         sha256=sha256_of(path),
         pixel_digest=digest,
@@ -40,6 +68,13 @@ def describe(path: Path, url: str | None = None, verified: Literal["sha256", "si
         url=url,
         verified=verified,
     )
+
+
+def counted(files: Sequence[RawFile]) -> str:
+    """How many micrographs there are and how many files beside them, in words."""
+    others = sum(file.role != "micrograph" for file in files)
+    count = len(files) - others
+    return f"{count} micrograph{'s' * (count != 1)}" + f" and {others} files that belong to them" * bool(others)
 
 
 def size_problem(path: Path, size_bytes: int) -> str | None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cryodenoise.errors import UserError
 from cryodenoise.evaluation import check as results_rules
 from cryodenoise.findings import Finding, Rule, rule
 from cryodenoise.sources import check as raw_rules
+from cryodenoise.sources.record import contents, counted
 from cryodenoise.tasks.folders import KINDS, Kind, is_unfinished, kind_of, read_json
 from cryodenoise.training import check as model_rules
 
@@ -66,8 +67,8 @@ def _nothing_else(kind: Kind) -> Rule[Path]:
     expected = {*kind.files, kind.document_name, MARKER_NAME}
 
     def findings(folder: Path) -> Iterator[Finding]:
-        for path in entries(folder):
-            left_over = is_unfinished(path.name)
+        for path in entries(folder) if kind.name != "raw" else contents(folder):
+            left_over = is_unfinished(path.name) and path.name[0] != "."
             if path.name not in expected and (left_over or kind.name != "raw"):
                 what = "what unfinished work left" if left_over else f"what `{kind.task}` did not write"
                 yield Finding(path, f"found {what}, expected only what {kind.document_name} tells of: move it away")
@@ -151,7 +152,7 @@ def _amount(document: Document) -> tuple[str, int]:
     """What a document describes, in words, and the bytes of the large files among it."""
     match document:
         case DownloadRecord():
-            return f"{len(document.files)} micrographs", sum(file.size_bytes for file in document.files)
+            return counted(document.files), sum(file.size_bytes for file in document.files)
         case DatasetRecord():
             samples = sum(place.samples for place in document.splits.values())
             return f"{samples:,} inputs and targets", sum(file.size_bytes for file in document.files)
@@ -199,8 +200,19 @@ def made_from_each_other(workspace: Path) -> Iterator[Finding]:
             yield Finding(workspace / name, "{}: found {}, expected {}".format(key, *shown))
     downloaded = {file.get("name"): file.get("pixel_digest") for file in _at(workspace, "raw", "files") or []}
     for micrograph in _at(workspace, "data", "micrographs") or [] if downloaded else []:
-        if downloaded.get(micrograph.get("name")) != micrograph.get("pixel_digest"):
-            yield Finding(workspace / "data", f"{micrograph.get('name')}: made from other pixels than raw/ holds now")
+        for name, pixel_digest in _images_of(micrograph, downloaded):
+            if downloaded.get(name) != pixel_digest:
+                yield Finding(workspace / "data", f"{name}: made from other pixels than raw/ holds now")
+
+
+def _images_of(micrograph: dict[str, Any], downloaded: Collection[str]) -> Iterator[tuple[Any, Any]]:
+    """Names and digests of a micrograph of a dataset and of those images beside it that came with it."""
+    beside = [image for key in ("target", "truth") if isinstance(image := micrograph.get(key), dict)]
+    images = [micrograph, *(image for image in beside if image.get("name") in downloaded)]
+    names = [image.get("name") for image in images]
+    for name, image in zip(names, images, strict=True):
+        if names.count(name) == 1:  # both halves of one movie have its name, and digests of their own
+            yield name, image.get("pixel_digest")
 
 
 FITTING: tuple[Rule[Path], ...] = (made_from_each_other,)

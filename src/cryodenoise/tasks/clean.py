@@ -13,8 +13,8 @@ from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.estimates.table import size
 from cryodenoise.files import PARTIAL_SUFFIX
-from cryodenoise.sources.record import REJECTED_SUFFIX
-from cryodenoise.tasks.folders import KINDS, LOGS, Kind, is_made_from, named_micrographs, read_json
+from cryodenoise.sources.record import FOLDERS, REJECTED_SUFFIX, contents
+from cryodenoise.tasks.folders import KINDS, LOGS, Kind, is_made_from, named_files, read_json
 
 _TOLD_BY_REPORT = {"preprocess", "train"}
 """Tasks whose parameters report.json tells beside those of `test`, on which hardly anything depends."""
@@ -30,12 +30,14 @@ class Found:
         document: Name of what says that it is the run set's; goes last. None for logs.
         ours: Files that a task wrote, the document among them.
         others: Everything else in the folder.
+        folders: Folders in it that a task made; go where nothing is left in them.
     """
 
     folder: Path
     document: str | None
     ours: list[Path]
     others: list[Path]
+    folders: tuple[Path, ...] = ()
 
 
 def clean(run_set: Path, workspace: Path, yes: bool, console: Console, ask: Callable[[str], str] | None = None) -> None:
@@ -148,22 +150,26 @@ def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
 
 def _found(kind: Kind, folder: Path) -> Found:
     document = kind.document_name if (folder / kind.document_name).is_file() else MARKER_NAME
-    micrographs = named_micrographs(folder) if kind.name == "raw" else {}
-    written = {*kind.files, *micrographs, kind.document_name, MARKER_NAME}
+    named = named_files(folder) if kind.name == "raw" else {}
+    written = {*(folder / name for name in (*kind.files, kind.document_name, MARKER_NAME)), *named}
     under_way = document == MARKER_NAME
 
     def is_ours(path: Path) -> bool:
         if not path.is_symlink() and not path.is_file():
             return False
-        size_bytes = micrographs.get(path.name)
+        size_bytes = named.get(path)
         if size_bytes is not None and not path.is_symlink() and path.stat().st_size != size_bytes:
             return False  # somebody put another file there
-        known = path.name.removesuffix(REJECTED_SUFFIX) in written or (under_way and path.name.endswith(PARTIAL_SUFFIX))
-        return known or is_journal(path.name) or fnmatch(path.name, _WRITE_TEST)
+        if path.with_name(path.name.removesuffix(REJECTED_SUFFIX)) in written:
+            return True
+        if under_way and path.name.endswith(PARTIAL_SUFFIX):
+            return True
+        return path.parent == folder and (is_journal(path.name) or fnmatch(path.name, _WRITE_TEST))
 
-    inside = sorted(folder.iterdir())
+    inside = contents(folder) if kind.name == "raw" else sorted(folder.iterdir())
     ours = [path for path in inside if is_ours(path)]
-    return Found(folder, document, ours, [path for path in inside if path not in ours])
+    folders = tuple(folder / name for name in FOLDERS) if kind.name == "raw" else ()
+    return Found(folder, document, ours, [path for path in inside if path not in ours], folders)
 
 
 def _remove(found: Found) -> None:
@@ -175,6 +181,9 @@ def _remove(found: Found) -> None:
         if path != marker:
             path.unlink(missing_ok=True)
     marker.unlink(missing_ok=True)
+    for folder in found.folders:
+        with suppress(OSError):  # it holds something, or is not there
+            folder.rmdir()
     if not found.others:
         with suppress(OSError):  # a mount point stays
             found.folder.rmdir()

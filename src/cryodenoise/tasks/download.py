@@ -50,7 +50,7 @@ def download(parameters_file: Path | None, raw_dir: Path, console: Console, veri
         work.finish(document.dumps())
         journal.drop(raw_dir)
     size_bytes = sum(file.size_bytes for file in files)
-    console.say(f"{raw_dir}: {len(files)} micrographs, {size_bytes / 1e6:.1f} MB; {_verified(files)}")
+    console.say(f"{raw_dir}: {record.counted(files)}, {size_bytes / 1e6:.1f} MB; {_verified(files)}")
     _say_problems(files, console)
     return 0
 
@@ -61,7 +61,7 @@ def _mend(parameters: DownloadParameters, raw_dir: Path, console: Console) -> No
     damaged = {file.name: file for file in files if record.size_problem(raw_dir / file.name, file.size_bytes)}
     if damaged:
         SOURCES[parameters.source](parameters, raw_dir, console, damaged)
-        console.say(f"{raw_dir}: {len(damaged)} of {len(files)} micrographs brought again")
+        console.say(f"{raw_dir}: {len(damaged)} of {len(files)} files brought again")
     else:
         console.say(f"{raw_dir} already holds these micrographs: nothing to do")
     journal.drop(raw_dir)
@@ -76,7 +76,7 @@ def _verify(raw_dir: Path, console: Console) -> int:
             count += 1
     files = folder.record.files
     state = (
-        f"{count} finding{'s' * (count > 1)}" if count else f"all {len(files)} micrographs are as they were downloaded"
+        f"{count} finding{'s' * (count > 1)}" if count else f"all {record.counted(files)} are as they were downloaded"
     )
     console.say(f"{raw_dir}: {state}; when they came, {_verified(files)}")
     _say_problems(files, console)
@@ -84,9 +84,14 @@ def _verify(raw_dir: Path, console: Console) -> int:
 
 
 def _verified(files: Sequence[RawFile]) -> str:
-    """What the files were held against when they came."""
-    counts = Counter(file.verified for file in files)
-    ways = {"by SHA-256": counts["sha256"], "by size alone": counts["size"], "by nothing": counts[None]}
+    """What the micrographs were held against when they came."""
+    counts = Counter(file.verified if file.url else "here" for file in files if file.role == "micrograph")
+    ways = {
+        "by SHA-256": counts["sha256"],
+        "by size alone": counts["size"],
+        "by nothing": counts[None],
+        "made or found here, by nothing": counts["here"],
+    }
     return "verified: " + ", ".join(f"{count} {way}" for way, count in ways.items() if count)
 
 

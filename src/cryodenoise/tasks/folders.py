@@ -14,6 +14,7 @@ from cryodenoise.config.run_files import DownloadParameters, PreprocessParameter
 from cryodenoise.config.schema import Document, Parameters
 from cryodenoise.dataset import layout
 from cryodenoise.files import PARTIAL_SUFFIX
+from cryodenoise.sources.record import is_within
 from cryodenoise.tasks import download, test
 from cryodenoise.training import checkpoints, record
 
@@ -30,7 +31,7 @@ class Kind:
         parameters: Schema of the task's run file.
         document: Schema of the document that finished work holds.
         document_name: The document's file name.
-        files: Names of what the task writes beside it; the micrographs of raw/ are named in its document instead.
+        files: Names of what the task writes beside it; the files of raw/ are named in its document instead.
     """
 
     name: str
@@ -53,7 +54,7 @@ KINDS = (
             name(stem, role)
             for name in (layout.binary_name, layout.checksums_name)
             for stem in layout.STEMS
-            for role in layout.ROLES
+            for role in layout.roles_of(stem, with_truth=True)
         ),
     ),
     Kind(
@@ -99,16 +100,16 @@ def is_made_from(told: object, kind: Kind, run_file: Path) -> bool:
     return bool(parameters == json.loads(json.dumps(kind.parameters.load(run_file).determining())))
 
 
-def named_micrographs(raw_dir: Path) -> dict[str, int | None]:
-    """Names in raw/ that `download` gave, by its document or by the journals of unfinished work, and their lengths.
+def named_files(raw_dir: Path) -> dict[Path, int | None]:
+    """What `download` put into raw/, by its document or by the journals of unfinished work, and the lengths.
 
-    Only names of files in the folder itself count, whatever a document says.
+    Only names of files in the folder itself and in those that it makes there count, whatever a document says.
     """
-    found: dict[str, int | None] = {}
+    found: dict[Path, int | None] = {}
     for entry in _noted_files(raw_dir):
         name, size_bytes = entry.get("name"), entry.get("size_bytes")
-        if isinstance(name, str) and Path(name).name == name:
-            found[name] = size_bytes if isinstance(size_bytes, int) else None
+        if isinstance(name, str) and is_within(name):
+            found[raw_dir / name] = size_bytes if isinstance(size_bytes, int) else None
     return found
 
 

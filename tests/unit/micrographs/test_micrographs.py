@@ -1,3 +1,4 @@
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +89,32 @@ def test_many_frames_take_no_more_memory_than_one_image(tmp_path: Path, peak_byt
     tifffile.imwrite(tmp_path / "c.tif", frames, photometric="minisblack", compression="lzw", rowsperstrip=100)
     for name in ("a.mrc", "b.tif", "c.tif"):
         assert peak_bytes(lambda path=tmp_path / name: micrographs.read(path)) < 3 * 4 * 700 * 500
+
+
+@pytest.mark.parametrize("suffix", [".mrcs", ".mrcs.gz", ".tif"])
+@pytest.mark.parametrize("frames", [2, 6])
+def test_halves_are_the_sums_of_every_other_frame(tmp_path: Path, suffix: str, frames: int) -> None:
+    movie = np.random.default_rng(0).normal(0, 1, (frames, 37, 23)).astype(np.float32)
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".tif":
+        tifffile.imwrite(path, movie, photometric="minisblack")
+    else:
+        with mrcfile.new(tmp_path / "a.mrcs", overwrite=True) as stream:
+            stream.set_data(movie)
+        if suffix.endswith(".gz"):
+            path.write_bytes(gzip.compress((tmp_path / "a.mrcs").read_bytes()))
+    even, odd, whole = micrographs.read_halves(path)
+    for image, part in ((even, movie[::2]), (odd, movie[1::2]), (whole, movie)):
+        total = part[0].copy()
+        for frame in part[1:]:
+            total += frame
+        assert image.tobytes() == total.tobytes()
+    assert whole.tobytes() == micrographs.read(path).tobytes()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_an_odd_number_of_frames_has_no_halves(tmp_path: Path, frames: int) -> None:
+    with mrcfile.new(tmp_path / "a.mrcs") as stream:
+        stream.set_data(np.ones((frames, 8, 8), np.float32))
+    with pytest.raises(UserError, match=f"{frames} frames?, expected an even number"):
+        micrographs.read_halves(tmp_path / "a.mrcs")

@@ -156,3 +156,82 @@ def test_the_pixel_digest_is_of_shape_and_pixels_alone(path: Path, write_mrc: Ca
     other = write_mrc(path.parent / "b.mrc", IMAGE, pixel_size_angstrom=2.0)
     assert micrographs.pixel_digest(mrc.read(other)) == micrographs.pixel_digest(mrc.read(path))
     assert micrographs.pixel_digest(IMAGE.reshape(36, 48)) != micrographs.pixel_digest(IMAGE)
+
+
+COUNTS = np.random.default_rng(1).poisson(3, (5, 48, 36)).astype(np.uint16)
+
+
+def write_frames(path: Path, frames: np.ndarray, pixel_size_angstrom: float = 0.6575) -> Path:
+    buffer = np.empty_like(frames[0])
+    count, height_px, width_px = frames.shape
+    with mrc.writing_frames(path, count, height_px, width_px, pixel_size_angstrom) as add:
+        for frame in frames:
+            buffer[:] = frame
+            add(buffer)
+    return path
+
+
+def test_frames_written_one_by_one_are_read_back(tmp_path: Path) -> None:
+    path = write_frames(tmp_path / "a.mrc", COUNTS)
+    assert mrc.read_header(path) == micrographs.Header(48, 36, pytest.approx(0.6575), 5)  # type: ignore[arg-type]
+    assert np.array_equal(mrc.read(path), COUNTS.sum(axis=0))
+    assert path.stat().st_size == mrc.HEADER_BYTES + 2 * COUNTS.size
+
+
+@pytest.mark.parametrize("frames", [COUNTS, COUNTS[:1], np.zeros_like(COUNTS), 60_000 + COUNTS])
+def test_written_frames_are_a_valid_stack_with_statistics(tmp_path: Path, frames: np.ndarray) -> None:
+    path = write_frames(tmp_path / "a.mrc", frames)
+    assert mrcfile.validate(path)
+    with mrcfile.open(path) as stream:
+        assert np.array_equal(stream.data.reshape(frames.shape), frames)
+        assert (stream.header.mode, stream.header.nz, stream.header.ispg) == (6, len(frames), 0)
+        assert (stream.header.dmin, stream.header.dmax) == (frames.min(), frames.max())
+        assert stream.header.dmean == pytest.approx(frames.mean(), rel=1e-6)
+        assert stream.header.rms == pytest.approx(frames.std(), rel=1e-6)
+        assert stream.get_labels() == ["cryodenoise"]
+        assert float(stream.voxel_size.y) == pytest.approx(0.6575)
+
+
+def test_statistics_of_frames_longer_than_a_block(tmp_path: Path) -> None:
+    frames = np.arange(2 * 1100 * 1000, dtype=np.uint32).reshape(2, 1100, 1000).astype(np.uint16)
+    with mrcfile.open(write_frames(tmp_path / "a.mrc", frames)) as stream:
+        assert stream.header.dmean == pytest.approx(frames.mean(), rel=1e-6)
+        assert stream.header.rms == pytest.approx(frames.std(), rel=1e-6)
+
+
+def test_equal_frames_give_equal_files(tmp_path: Path) -> None:
+    first, second = (write_frames(tmp_path / name, COUNTS) for name in ("a.mrc", "b.mrc"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_frames_that_broke_off_leave_no_file(tmp_path: Path, count: int) -> None:
+    with pytest.raises(OSError, match="gone"), mrc.writing_frames(tmp_path / "a.mrc", 5, 48, 36, 1.0) as add:
+        for frame in COUNTS[:count]:
+            add(frame)
+        raise OSError("gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_a_movie_is_an_error_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full_disk)
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*a\.mrc") as caught,
+        mrc.writing_frames(tmp_path / "a.mrc", 5, 48, 36, 1.0),
+    ):
+        pass
+    assert caught.value.errno == 28
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_movie_has_its_room_before_its_first_frame(tmp_path: Path) -> None:
+    with mrc.writing_frames(tmp_path / "a.mrc", 40, 480, 360, 1.0) as add:
+        state = (tmp_path / "a.mrc.partial").stat()
+        assert state.st_blocks * 512 >= state.st_size > 40 * 480 * 360 * 2
+        for _ in range(40):
+            add(np.zeros((480, 360), np.uint16))
