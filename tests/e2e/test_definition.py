@@ -30,7 +30,7 @@ def test_a_task_reads_the_run_file_of_its_name(name: str) -> None:
     assert TASKS[name]["parameters"]["inputs"]["parameters_file"]["default"] == "${runtime.root}/" + run_file
 
 
-@pytest.mark.parametrize("run_set", ["smoke", "laptop", "empiar30"])
+@pytest.mark.parametrize("run_set", ["smoke", "laptop", "empiar30", "truth", "halves"])
 def test_a_run_set_keeps_to_its_subfolder(run_set: str) -> None:
     used = {folder for name in TASKS if name.startswith(f"run/{run_set}/") for folder in folders(TASKS[name])}
     assert used

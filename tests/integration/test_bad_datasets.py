@@ -56,7 +56,7 @@ def test_dataset_of_another_format_version(finished: Workspace, refuse: Refusal,
     shutil.rmtree(finished / OUTPUTS[task])
     path = finished / "data/dataset.json"
     edit(path, lambda document: document.update(format_version=1))
-    refuse(finished, task, str(path), "version 1", "expected 'cryodenoise/dataset' version 2")
+    refuse(finished, task, str(path), "version 1", "expected 'cryodenoise/dataset' version 3")
 
 
 @pytest.mark.parametrize("role", ["input", "target"])
@@ -125,7 +125,7 @@ def with_samples(count: int) -> Callable[[dict[str, Any]], object]:
     ("change", "words"),
     [
         (without("segments"), ["segments: missing"]),
-        (without("format_version"), ["version None", "version 2"]),
+        (without("format_version"), ["version None", "version 3"]),
         (lambda document: document.update(formats=1), ["formats: unknown key", "'format'"]),
         (lambda document: document.update(format="cryodenoise/training"), ["'cryodenoise/training'"]),
         (lambda document: document.update(dtype="<f8"), ["dtype", "<f8", "<f4"]),

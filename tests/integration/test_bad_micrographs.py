@@ -155,24 +155,18 @@ def lose(path: Path) -> None:
     path.unlink()
 
 
-def shorten(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
 def replace_pixels(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8] + np.array([1, 2], "<f4").tobytes())
 
 
-@pytest.mark.parametrize(
-    ("task", "damage"),
-    [("download", lose), ("download", shorten), ("preprocess", lose), ("preprocess", replace_pixels)],
-)
+@pytest.mark.parametrize("damage", [lose, replace_pixels])
 def test_damaged_download_is_made_whole_as_the_message_says(
-    finished: Workspace, refuse: Refusal, task: str, damage: Callable[[Path], None]
+    finished: Workspace, refuse: Refusal, damage: Callable[[Path], None]
 ) -> None:
     shutil.rmtree(finished / "data")
     damage(finished / "raw/synthetic_0002.mrc")
-    refuse(finished, task, str(finished / "raw/synthetic_0002.mrc"), "remove the folder", "cryodenoise download")
+    lost = str(finished / "raw/synthetic_0002.mrc")
+    refuse(finished, "preprocess", lost, "remove the folder", "cryodenoise download")
     shutil.rmtree(finished / "raw")
     assert finished.run("download", "preprocess") == 0
 

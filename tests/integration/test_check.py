@@ -217,10 +217,27 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(finished: Workspace, ch
     assert any("last.safetensors: missing" in line for line in checked.findings)
 
 
-def test_data_made_from_other_micrographs_than_raw_holds_are_found(finished: Workspace, check: Check) -> None:
-    edit(finished / "raw/download.json", lambda document: document["files"][1].update(pixel_digest="0" * 64))
-    checked = check(finished.root)
-    assert any("synthetic_0001.mrc: made from other pixels than raw/ holds now" in line for line in checked.findings)
+@pytest.mark.parametrize("name", ["synthetic_0001.mrc", "truth/synthetic_0001.mrc"])
+def test_data_made_from_other_images_than_raw_holds_are_found(finished: Workspace, check: Check, name: str) -> None:
+    def alter(document: dict[str, Any]) -> None:
+        next(file for file in document["files"] if file["name"] == name)["pixel_digest"] = "0" * 64
+
+    edit(finished / "raw/download.json", alter)
+    found = [line for line in check(finished.root).findings if line.startswith("WORKSPACE-1")]
+    assert found == [f"WORKSPACE-1: {finished / 'data'}: {name}: made from other pixels than raw/ holds now"]
+
+
+def test_data_from_movies_are_not_held_against_the_digests_of_whole_movies(empty: Workspace, check: Check) -> None:
+    empty.write("download", {"synthetic": {"movies": True}})
+    empty.write("preprocess", {"pairs": {"kind": "halves", "halves": "movies"}, "noise": {"model": "none"}})
+    assert empty.run("download", "preprocess") == 0
+    assert check(empty.root).findings == []
+
+
+def test_what_is_left_in_the_folders_of_raw_is_a_finding(finished: Workspace, check: Check) -> None:
+    path = finished / "raw/truth/synthetic_0001.mrc.partial"
+    path.touch()
+    check(finished / "raw").only("FOLDER-2", str(path))
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -311,8 +328,9 @@ def test_micrographs_are_held_against_download_json(finished: Workspace, check: 
         assert words in line
 
 
-def test_a_name_that_leads_out_of_raw_is_not_followed(finished: Workspace, check: Check) -> None:
-    edit(finished / "raw/download.json", lambda document: document["files"][0].update(name="../data/test_input.bin"))
+@pytest.mark.parametrize("name", ["../data/test_input.bin", "truth/../../data/test_input.bin"])
+def test_a_name_that_leads_out_of_raw_is_not_followed(finished: Workspace, check: Check, name: str) -> None:
+    edit(finished / "raw/download.json", lambda document: document["files"][0].update(name=name))
     checked = check(finished / "raw")
     assert checked.rules() == {"RAW-1", "RAW-3"}
 
@@ -334,10 +352,10 @@ def test_altered_weights_are_named(finished: Workspace, check: Check, name: str,
         ("model", "MODEL-1", lambda document: document.update(best_epoch=document["best_epoch"] % 2 + 1)),
         ("model", "MODEL-1", lambda document: document.update(parameters=2626)),
         ("model", "MODEL-1", lambda document: document["history"].pop()),
-        ("results", "RESULTS-1", lambda document: document["scores"]["denoised"].update(psnr_db=99.0)),
-        ("results", "RESULTS-1", lambda document: document["scores"]["noisy_input"].update(rmse=0.0)),
-        ("results", "RESULTS-1", lambda document: document["scores"].pop("scalar_wiener")),
-        ("results", "RESULTS-1", lambda document: document.update(gain_over_input_db=None)),
+        ("results", "RESULTS-1", lambda document: document["against_target"]["denoised"].update(psnr_db=99.0)),
+        ("results", "RESULTS-1", lambda document: document["against_target"]["noisy_input"].update(rmse=0.0)),
+        ("results", "RESULTS-1", lambda document: document["against_target"].update(gain_over_scalar_wiener_db=1.0)),
+        ("results", "RESULTS-1", lambda document: document["against_target"].update(gain_over_input_db=None)),
     ],
 )
 def test_contradictions_of_other_documents(

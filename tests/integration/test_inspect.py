@@ -6,6 +6,7 @@ import pytest
 
 from cryodenoise.cli import main
 from cryodenoise.tasks.inspect import spread
+from exposures import exposed
 from refusals import Refusal, contents, flip_byte
 from workspaces import Workspace
 
@@ -54,6 +55,15 @@ def test_an_altered_sample_is_refused(finished: Workspace, refuse: Refusal) -> N
     flip_byte(finished / "data/test_input.bin", 10 * 4096)
     words = ["inspect", str(finished / "data"), "--patches=3"]
     refuse.command(words, finished.root, "test_input.bin: sample 10 ", "altered")
+
+
+def test_an_altered_truth_is_refused(tmp_path: Path, refuse: Refusal) -> None:
+    workspace = exposed(tmp_path, "", "truth")
+    assert workspace.run("preprocess") == 0
+    words = ["inspect", str(workspace / "data"), "--patches=3"]
+    assert main(words) == 0
+    flip_byte(workspace / "data/test_truth.bin", 10 * 4096)
+    refuse.command(words, workspace.root, "test_truth.bin: sample 10 ", "altered")
 
 
 def test_a_folder_without_a_dataset_is_refused(finished: Workspace, refuse: Refusal) -> None:

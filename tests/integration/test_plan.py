@@ -45,7 +45,8 @@ def test_the_planned_files_are_those_that_the_tasks_write(
     assert contents(run_files.root) == before
     assert sorted(path.name for path in run_files.root.iterdir()) == ["run"]
     text = capsys.readouterr().out
-    assert "4 micrographs" in row(text, "download")
+    assert "4 micrographs and 4 images that belong to them" in row(text, "download")
+    assert " 254.0 kB " in row(text, "download")  # 8 · (1024 + 4 · 96 · 80) bytes
     assert run_files.run("download", "preprocess") == 0
     written = {path.name: path.stat().st_size for path in (run_files / "data").iterdir() if path.suffix != ".json"}
     assert planned(text) == written
@@ -92,7 +93,7 @@ def test_finished_work_is_not_planned_again(finished: Workspace, capsys: pytest.
     assert [line.split()[0] for line in lines if line.startswith(("download ", "preprocess ", "train ", "test "))] == [
         "test"
     ]
-    assert any("20 patches, twice: reads 327.7 kB" in line for line in lines)
+    assert any("20 patches, twice: reads 491.5 kB" in line for line in lines)
 
 
 def test_a_run_set_for_data_that_is_there_needs_no_micrographs(
@@ -110,7 +111,7 @@ def test_memory_that_does_not_suffice_is_said(run_files: Workspace, capsys: pyte
     run_files.write("download", {"synthetic": {"micrographs": 10_000, "height_px": 16_384, "width_px": 16_384}})
     assert main(["plan", str(run_files / "run"), "--workspace", str(run_files.root)]) == 1
     text = capsys.readouterr().out
-    assert "DOES NOT FIT: memory: 306.0 GiB needed" in text  # 256 × (200 MiB + 4 · 16384² bytes)
+    assert "DOES NOT FIT: memory: 562.0 GiB needed" in text  # 256 × (200 MiB + 2 · 4 · 16384² bytes)
     assert "DOES NOT FIT: disk" in text
 
 

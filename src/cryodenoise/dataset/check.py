@@ -18,12 +18,14 @@ from cryodenoise.console import Console
 from cryodenoise.dataset.layout import (
     CHECKSUM_DTYPE,
     DOCUMENT_NAME,
-    ROLES,
     STEMS,
     Role,
+    Stem,
     binary_name,
     checksums_name,
+    has_truth,
     inconsistencies,
+    roles_of,
     sample_bytes,
     samples_in_files,
 )
@@ -50,6 +52,12 @@ class DatasetFolder:
         """Length of a sample."""
         return sample_bytes(self.record.sample_shape, self.record.dtype)
 
+    @property
+    def binaries(self) -> list[tuple[Stem, Role]]:
+        """Stem and role of every binary."""
+        with_truth = has_truth(self.record.segments)
+        return [(stem, role) for stem in STEMS for role in roles_of(stem, with_truth)]
+
 
 @rule(
     "DATA-1", "dataset.json does not contradict itself: identity, splits, lengths and digests follow from its segments"
@@ -63,8 +71,9 @@ def consistent(folder: DatasetFolder) -> Iterator[Finding]:
 @rule("DATA-2", "every binary and every file of checksums is there, as long as its samples")
 def lengths_of_files(folder: DatasetFolder) -> Iterator[Finding]:
     """Missing files, and those of another length; of a truncated one, the first sample that is lost."""
-    samples = samples_in_files(folder.record.segments)
-    for path, expected in lengths(folder.path, samples, folder.record.sample_shape, folder.record.dtype).items():
+    record = folder.record
+    samples, with_truth = samples_in_files(record.segments), has_truth(record.segments)
+    for path, expected in lengths(folder.path, samples, record.sample_shape, record.dtype, with_truth).items():
         if not path.is_file():
             yield Finding(path, f"missing, expected {expected} bytes")
         elif (found := path.stat().st_size) != expected:
@@ -79,7 +88,7 @@ def lengths_of_files(folder: DatasetFolder) -> Iterator[Finding]:
 def checksum_files(folder: DatasetFolder) -> Iterator[Finding]:
     """Altered files of checksums."""
     expected = {file.checksums: file.checksums_sha256 for file in folder.record.files}
-    for name in (checksums_name(stem, role) for stem in STEMS for role in ROLES):
+    for name in (checksums_name(stem, role) for stem, role in folder.binaries):
         path = folder.path / name
         if path.is_file() and name in expected and (found := sha256_of(path)) != expected[name]:
             yield Finding(path, f"SHA-256 {found[:16]}…, expected {expected[name][:16]}…: altered since it was written")
@@ -90,8 +99,7 @@ def content(folder: DatasetFolder) -> Iterator[Finding]:
     """Altered samples: the binaries are read once, each from its beginning to its end, by a few threads."""
     jobs = [
         (role, number)
-        for stem in STEMS
-        for role in ROLES
+        for stem, role in folder.binaries
         for number, segment in enumerate(folder.record.segments)
         if segment.file == stem
     ]
@@ -114,7 +122,7 @@ RULES: tuple[Rule[DatasetFolder], ...] = (consistent, lengths_of_files, checksum
 
 
 def _binaries(folder: DatasetFolder) -> Iterator[Path]:
-    return (folder.path / binary_name(stem, role) for stem in STEMS for role in ROLES)
+    return (folder.path / binary_name(stem, role) for stem, role in folder.binaries)
 
 
 def _read_segment(folder: DatasetFolder, role: Role, number: int) -> tuple[int, list[Finding]]:

@@ -21,10 +21,16 @@ DOCUMENT_NAME = "dataset.json"
 CHECKSUM_DTYPE = "<u8"
 SAMPLE_DTYPES: dict[Literal["float32", "float16"], SampleDtype] = {"float32": "<f4", "float16": "<f2"}
 """The types that a run file can name."""
-Role = Literal["input", "target"]
+Role = Literal["input", "target", "truth"]
 Stem = Literal["train", "test"]
 ROLES: tuple[Role, ...] = ("input", "target")
+"""What every sample has."""
 STEMS: tuple[Stem, ...] = ("train", "test")
+
+
+def roles_of(stem: Stem, with_truth: bool) -> tuple[Role, ...]:
+    """The roles that have a file, by its stem: a truth is for the scores alone."""
+    return (*ROLES, "truth") if with_truth and stem == "test" else ROLES
 
 
 def binary_name(stem: Stem, role: Role) -> str:
@@ -60,8 +66,13 @@ class Placed(Protocol):
     def samples(self) -> int: ...  # noqa: D102
 
 
+def has_truth(segments: Sequence[Segment]) -> bool:
+    """Whether a dataset carries a truth for the scores."""
+    return any("truth" in segment.sha256 for segment in segments)
+
+
 def samples_in_files(segments: Sequence[Placed]) -> dict[Stem, int]:
-    """Samples in each pair of files."""
+    """Samples in the files of each stem."""
     return {stem: sum(segment.samples for segment in segments if segment.file == stem) for stem in STEMS}
 
 
@@ -96,6 +107,14 @@ def inconsistencies(record: DatasetRecord) -> Iterator[str]:
     patches = record.made_from.parameters.get("patches")
     if not isinstance(patches, dict) or patches.get("stride_px") != record.stride_px:
         yield "stride_px: not that of the run file"
+    pairs = record.made_from.parameters.get("pairs")
+    if not isinstance(pairs, dict) or pairs.get("kind") != record.pairs:
+        yield "pairs: not that of the run file"
+    if any((segment.half is not None) != (record.pairs == "halves") for segment in record.segments):
+        yield "half: in segments of another kind of pairs than halves, or missing in one of halves"
+    with_truth = has_truth(record.segments)
+    if any(("truth" in segment.sha256) != (with_truth and segment.file == "test") for segment in record.segments):
+        yield "sha256: of a truth, in a segment of train, or missing in one of test"
     samples = samples_in_files(record.segments)
     length = sample_bytes(record.sample_shape, record.dtype)
     expected = {
@@ -104,7 +123,7 @@ def inconsistencies(record: DatasetRecord) -> Iterator[str]:
             file_digest(stem, role, record.segments),
         )
         for stem in STEMS
-        for role in ROLES
+        for role in roles_of(stem, with_truth)
     }  # fmt: skip
     if {(file.name, file.checksums, file.size_bytes, file.digest) for file in record.files} != expected:
         yield "files: not those of the segments"
@@ -119,7 +138,7 @@ def identity(
         "dtype": dtype,
         "sample_shape": sample_shape,
         "micrographs": [micrograph.pixel_digest for micrograph in micrographs],
-        "segments": [segment.model_dump(mode="json") for segment in segments],
+        "segments": [segment.model_dump(mode="json", exclude_none=True) for segment in segments],
     }
     return hashlib.sha256(canonical(content)).hexdigest()
 

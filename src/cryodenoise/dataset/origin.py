@@ -1,6 +1,7 @@
 """Where in which micrograph a sample comes from."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from cryodenoise.config.documents import DatasetRecord, SplitName
 from cryodenoise.dataset.layout import Stem
@@ -16,6 +17,7 @@ class Origin:
         micrograph: Name of the micrograph.
         y_px: First row of the patch in it.
         x_px: First column.
+        half: Of halves, which of them is the input.
     """
 
     segment: int
@@ -23,13 +25,15 @@ class Origin:
     micrograph: str
     y_px: int
     x_px: int
+    half: Literal["even", "odd"] | None
 
     def __str__(self) -> str:
-        return f"segment {self.segment}, {self.split}, row {self.y_px}, column {self.x_px} of {self.micrograph}"
+        half = f", input {self.half}" if self.half else ""
+        return f"segment {self.segment}, {self.split}, row {self.y_px}, column {self.x_px} of {self.micrograph}{half}"
 
 
 def origin_of(record: DatasetRecord, stem: Stem, sample: int) -> Origin | None:
-    """The origin of a sample of a pair of files, counted from their start; None if no segment holds it."""
+    """The origin of a sample of the files of a stem, counted from their start; None if no segment holds it."""
     for number, segment in enumerate(record.segments):
         index = sample - segment.first_sample
         if segment.file == stem and 0 <= index < segment.samples:
@@ -37,7 +41,8 @@ def origin_of(record: DatasetRecord, stem: Stem, sample: int) -> Origin | None:
             y_px, x_px = (
                 (first + at) * record.stride_px for first, at in ((segment.rows[0], row), (segment.columns[0], column))
             )
-            return Origin(number, segment.split, micrograph_name(record, segment.micrograph), y_px, x_px)
+            name = micrograph_name(record, segment.micrograph)
+            return Origin(number, segment.split, name, y_px, x_px, segment.half)
     return None
 
 

@@ -50,21 +50,25 @@ def open_dataset(data_dir: Path) -> DatasetRecord:
 class SplitReader:
     """The samples of one split, read by index; open files, and constant memory whatever the split's size.
 
+    By default these are inputs and targets; a truth is read only where it is asked for.
+
     Attributes:
         samples: How many samples the split holds.
         sample_shape: Rows and columns of a sample.
     """
 
-    def __init__(self, data_dir: Path, record: DatasetRecord, split: SplitName) -> None:
+    def __init__(
+        self, data_dir: Path, record: DatasetRecord, split: SplitName, roles: tuple[Role, ...] = ROLES
+    ) -> None:
         place = record.splits[split]
         self.samples = place.samples
         self.sample_shape = record.sample_shape
         self._first = place.first_sample
         self._dtype = record.dtype
         self._sample_bytes = sample_bytes(record.sample_shape, record.dtype)
-        self._paths: dict[Role, Path] = {role: data_dir / binary_name(place.file, role) for role in ROLES}
+        self._paths: dict[Role, Path] = {role: data_dir / binary_name(place.file, role) for role in roles}
         self._checksums = {
-            role: np.fromfile(data_dir / checksums_name(place.file, role), CHECKSUM_DTYPE) for role in ROLES
+            role: np.fromfile(data_dir / checksums_name(place.file, role), CHECKSUM_DTYPE) for role in roles
         }
         self._descriptors = {role: os.open(path, os.O_RDONLY) for role, path in self._paths.items()}
 
@@ -75,20 +79,19 @@ class SplitReader:
         for descriptor in self._descriptors.values():
             os.close(descriptor)
 
-    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, ...]:
         """Read samples of the split.
 
         Args:
             indices: Which, counted from the start of the split, shape (n,).
 
         Returns:
-            Inputs and targets, each float32 of shape (n, 1, h, w).
+            Inputs and targets, or what the reader was opened for, each float32 of shape (n, 1, h, w).
 
         Raises:
             UserError: If a sample is not what was written.
         """
-        inputs, targets = (self._read(role, indices) for role in ROLES)
-        return inputs, targets
+        return tuple(self._read(role, indices) for role in self._paths)
 
     def _read(self, role: Role, indices: np.ndarray) -> np.ndarray:
         batch = np.empty((len(indices), 1, *self.sample_shape), self._dtype)

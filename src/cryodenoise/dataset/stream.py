@@ -12,11 +12,11 @@ from cryodenoise.dataset.reader import SplitReader
 READING_THREADS = 2
 """Reading and checksums leave Python's lock, so threads overlap them with the computation and need no shared memory."""
 
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = tuple[np.ndarray, ...]
 
 
 def stream(reader: SplitReader, batches: Iterable[np.ndarray], read_ahead: int) -> Iterator[Batch]:
-    """Yield inputs and targets, each (n, 1, h, w) float32, for each batch of indices, in order.
+    """Yield what the reader reads, each (n, 1, h, w) float32, for each batch of indices, in order.
 
     At most `read_ahead` batches are in memory beside the one in use.
     """

@@ -30,6 +30,8 @@ from cryodenoise.dataset.layout import (
     checksum,
     checksums_name,
     file_digest,
+    has_truth,
+    roles_of,
     sample_bytes,
 )
 from cryodenoise.files import commit, partial, require_space, sha256_of, sync_directory
@@ -39,12 +41,16 @@ _CHECKSUM_BYTES = np.dtype(CHECKSUM_DTYPE).itemsize
 
 
 def lengths(
-    data_dir: Path, samples: Mapping[Stem, int], sample_shape: tuple[int, int], dtype: SampleDtype
+    data_dir: Path,
+    samples: Mapping[Stem, int],
+    sample_shape: tuple[int, int],
+    dtype: SampleDtype,
+    with_truth: bool = False,
 ) -> dict[Path, int]:
     """Every file of a dataset but its document, and its length in bytes."""
     found = {}
     for stem in STEMS:
-        for role in ROLES:
+        for role in roles_of(stem, with_truth):
             found[data_dir / binary_name(stem, role)] = samples[stem] * sample_bytes(sample_shape, dtype)
             found[data_dir / checksums_name(stem, role)] = samples[stem] * _CHECKSUM_BYTES
     return found
@@ -96,11 +102,11 @@ def _length(path: Path) -> int | None:
 
 
 SLOTS = 3
-"""Pairs of samples that are on their way to the disk at a time."""
+"""Samples that are on their way to the disk at a time, each of two images or three."""
 
 
 class SegmentWriter:
-    """Writes one segment, inputs and targets, into the partial files, down to the disk.
+    """Writes one segment, inputs and targets and what else it is opened for, into the partial files, down to the disk.
 
     A thread hashes and writes while the next sample is made. Large samples go past the system's cache, where the file
     system lets them: to fill it can take longer than to make them (benchmarks/RESULTS.md).
@@ -110,13 +116,19 @@ class SegmentWriter:
     """
 
     def __init__(
-        self, data_dir: Path, stem: Stem, first_sample: int, sample_shape: tuple[int, int], dtype: SampleDtype
+        self,
+        data_dir: Path,
+        stem: Stem,
+        first_sample: int,
+        sample_shape: tuple[int, int],
+        dtype: SampleDtype,
+        roles: tuple[Role, ...] = ROLES,
     ) -> None:
         self.sha256: dict[Role, str] = {}
         length = sample_bytes(sample_shape, dtype)
-        self._parts = {role: _Part(data_dir, stem, role, first_sample, length) for role in ROLES}
+        self._parts = {role: _Part(data_dir, stem, role, first_sample, length) for role in roles}
         self._free = [
-            {role: np.frombuffer(mmap(-1, length), dtype).reshape(sample_shape) for role in ROLES} for _ in range(SLOTS)
+            {role: np.frombuffer(mmap(-1, length), dtype).reshape(sample_shape) for role in roles} for _ in range(SLOTS)
         ]
         self._pending: deque[Future[_Slot]] = deque()
         self._thread = ThreadPoolExecutor(1, "writer")
@@ -124,10 +136,10 @@ class SegmentWriter:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, noisy: np.ndarray, clean: np.ndarray) -> None:
-        """Add one sample: input and target, float32 of the sample's shape, rounded to the stored type."""
+    def write(self, *images: np.ndarray) -> None:
+        """Add one sample: an image a role, float32 of the sample's shape, rounded to the stored type."""
         slot = self._free.pop() if self._free else self._pending.popleft().result()
-        for role, image in zip(ROLES, (noisy, clean), strict=True):
+        for role, image in zip(self._parts, images, strict=True):
             if slot[role].dtype == np.float16:
                 to_float16(image, slot[role])
             else:
@@ -157,7 +169,7 @@ _DIRECT_UNIT_BYTES = 4096  # what lengths, places and addresses must be multiple
 
 
 class _Part:
-    """One role's half of a segment under work."""
+    """One role's part of a segment under work."""
 
     def __init__(self, data_dir: Path, stem: Stem, role: Role, first_sample: int, length: int) -> None:
         self._descriptor = _open_direct(partial(data_dir / binary_name(stem, role)), length)
@@ -247,7 +259,7 @@ def commit_files(data_dir: Path, segments: Sequence[Segment]) -> list[BinaryFile
     """Give the written files their names and describe them; may be repeated after an interruption."""
     entries = []
     for stem in STEMS:
-        for role in ROLES:
+        for role in roles_of(stem, has_truth(segments)):
             binary, checksums = data_dir / binary_name(stem, role), data_dir / checksums_name(stem, role)
             for path in (binary, checksums):
                 if partial(path).exists():

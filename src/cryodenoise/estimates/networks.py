@@ -60,8 +60,14 @@ def cost_of_training(parameters: TrainParameters, side_px: int) -> Cost:
     return _cost(step, parameters.batch_size, parameters.read_ahead, side_px, device)
 
 
-def cost_of_scoring(parameters: TestParameters, model: str, side_px: int) -> Cost:
+def cost_of_scoring(parameters: TestParameters, model: str, side_px: int, with_truth: bool) -> Cost:
     """Both passes over a patch: the fit of the affine map, then the network and the scores of it and its references.
+
+    Args:
+        parameters: Batch size and device.
+        model: Name of the network.
+        side_px: Side of the square patches.
+        with_truth: Whether a truth is compared with, too.
 
     Raises:
         UserError: If the device is missing or a batch does not fit into its memory.
@@ -70,10 +76,12 @@ def cost_of_scoring(parameters: TestParameters, model: str, side_px: int) -> Cos
     network = devices.place(MODELS[model](), device)
 
     def step(images: torch.Tensor) -> None:
-        AffineFit().add(images, images)
-        sums = ScoreSums()
-        for scored in (predict(network, images), images, images.double()):
-            sums.add(scored, images)
+        denoised = predict(network, images)
+        for _ in range(1 + with_truth):
+            AffineFit().add(images, images)
+            sums = ScoreSums()
+            for scored in (denoised, images, images.double()):
+                sums.add(scored, images)
 
     return _cost(step, parameters.batch_size, parameters.read_ahead, side_px, device)
 

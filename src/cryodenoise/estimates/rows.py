@@ -1,34 +1,26 @@
 """The rows of the table: sizes are computed exactly, times from a moment of the program's own work."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryodenoise.config.documents import SplitName
-from cryodenoise.config.run_files import (
-    DownloadParameters,
-    PreprocessParameters,
-    SyntheticParameters,
-    TestParameters,
-    TrainParameters,
-)
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
 from cryodenoise.dataset.layout import SAMPLE_DTYPES, ranges_of_splits, sample_bytes, samples_in_files
 from cryodenoise.dataset.writer import lengths
 from cryodenoise.estimates.disks import Rates
 from cryodenoise.estimates.networks import Cost, cost_of_scoring, cost_of_training
 from cryodenoise.estimates.preprocessing import seconds_a_patch
+from cryodenoise.estimates.simulation import memory_bytes, seconds_a_micrograph
 from cryodenoise.estimates.table import Row, gibibytes, size
 from cryodenoise.files import partial
 from cryodenoise.models import MODELS
 from cryodenoise.preprocessing.memory import worker_bytes, workers_that_fit
 from cryodenoise.preprocessing.plan import RawMicrograph, make_plan
 from cryodenoise.ranks import Rank
-from cryodenoise.sources import synthetic
 from cryodenoise.sources.expected import ExpectedFile
 
 _CONNECTION_BYTES_PER_S = 1.5e6
-_PROBE_PX = 512
 _STATES_IN_FILES = 5
 """Copies of the network's size in model/: best; last with the network, the best and two moments of the optimizer."""
 
@@ -40,18 +32,24 @@ class Samples:
     counts: Mapping[SplitName, int]
     side_px: int
     sample_bytes: int
+    with_truth: bool
+    """Whether the test has a truth beside its targets."""
 
 
 def download_row(parameters: DownloadParameters, files: Sequence[ExpectedFile], raw: Path, basis: list[str]) -> Row:
     """What `download` will take; files that are there at their length are not fetched again."""
     todo = [file for file in files if _length(raw / file.name) != file.size_bytes]
     size_bytes = sum(file.size_bytes for file in todo)
-    there = f", {len(files) - len(todo)} of them there already" * (len(todo) < len(files))
-    what = f"{len(files)} micrographs{there}"
+    count, left = (sum(file.role == "micrograph" for file in group) for group in (files, todo))
+    there = f", {count - left} of them there already" * (left < count)
+    what = f"{count} micrographs{there}"
     if parameters.synthetic:
-        elapsed_s = _seconds_a_pixel(parameters.synthetic) * sum(file.height_px * file.width_px for file in todo)
-        basis.append("download: micrographs are made up here; part of one was, just now")
-        return Row("download", what, 0, size_bytes, elapsed_s=elapsed_s)
+        belonging = sum(file.role != "micrograph" for file in files)
+        basis.append("download: micrographs are simulated here; part of one was, just now")
+        elapsed_s = left * seconds_a_micrograph(parameters.synthetic)
+        what += f" and {belonging} images that belong to them"
+        memory = memory_bytes(parameters.synthetic)
+        return Row("download", what, 0, size_bytes, memory_bytes=memory, elapsed_s=elapsed_s)
     if parameters.local:
         return Row("download", what, 0, size_bytes if parameters.local.place == "copy" else 0)
     connections = parameters.transfer.connections
@@ -61,16 +59,6 @@ def download_row(parameters: DownloadParameters, files: Sequence[ExpectedFile], 
     )
     elapsed_s = size_bytes / (connections * _CONNECTION_BYTES_PER_S)
     return Row("download", what, size_bytes, size_bytes, elapsed_s=elapsed_s)
-
-
-def _seconds_a_pixel(section: SyntheticParameters) -> float:
-    """Time to make up one pixel of a synthetic micrograph, its discs included."""
-    height, width = min(section.height_px, _PROBE_PX), min(section.width_px, _PROBE_PX)
-    share = height * width / (section.height_px * section.width_px)
-    discs = round(section.discs * share)
-    started_s = time.perf_counter()
-    synthetic.micrograph(section.model_copy(update={"height_px": height, "width_px": width, "discs": discs}), 0)
-    return (time.perf_counter() - started_s) / (height * width)
 
 
 def preprocess_row(
@@ -94,18 +82,20 @@ def preprocess_row(
     segments = make_plan(micrographs, parameters).segments
     side, dtype = parameters.patches.size_px, SAMPLE_DTYPES[parameters.dtype]
     counts = {split: where.samples for split, where in ranges_of_splits(segments).items()}
-    samples = Samples(counts, side, sample_bytes((side, side), dtype))
-    files = lengths(data, samples_in_files(segments), (side, side), dtype)
+    with_truth = any(micrograph.candidate.truth for micrograph in micrographs)
+    samples = Samples(counts, side, sample_bytes((side, side), dtype), with_truth)
+    files = lengths(data, samples_in_files(segments), (side, side), dtype, with_truth)
     shared = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     what = f"{len(micrographs)} micrographs → {sum(counts.values()):,} patches of {side} × {side} ({shared})"
     todo_bytes = sum(length for path, length in files.items() if length not in (_length(path), _length(partial(path))))
     shapes = [micrograph.shape for micrograph in micrographs]
     largest_px = max(shape.height_px * shape.width_px for shape in shapes)
-    a_worker = worker_bytes(largest_px, parameters)
-    workers = min(workers_that_fit(largest_px, parameters, Rank()), len(micrographs))
+    a_worker = worker_bytes(largest_px, parameters, with_truth)
+    workers = min(workers_that_fit(largest_px, parameters, Rank(), with_truth), len(micrographs))
     patch_s = seconds_a_patch(parameters, place)
     basis.append(f"preprocess: one worker took {patch_s * 1000:.1f} ms a patch, just now")
-    raw_bytes = sum(4 * shape.height_px * shape.width_px for shape in shapes)
+    images = max(1 + len(micrograph.candidate.others) for micrograph in micrographs)
+    raw_bytes = images * sum(4 * shape.height_px * shape.width_px for shape in shapes)
     by_processor = sum(counts.values()) * patch_s / workers
     by_disk = sum(files.values()) / rates.written + raw_bytes / rates.read
     memory = f"{workers} × {gibibytes(a_worker)}"
@@ -131,8 +121,8 @@ def train_row(parameters: TrainParameters, samples: Samples, rates: Rates, basis
 def test_row(parameters: TestParameters, model: str, samples: Samples, rates: Rates, basis: list[str]) -> Row:
     """What `test` will take: two passes over its patches."""
     count = samples.counts["test"]
-    cost = cost_of_scoring(parameters, model, samples.side_px)
-    read_bytes = 2 * count * 2 * samples.sample_bytes
+    cost = cost_of_scoring(parameters, model, samples.side_px, samples.with_truth)
+    read_bytes = 2 * count * (2 + samples.with_truth) * samples.sample_bytes
     elapsed_s = max(count / cost.patches_per_s, read_bytes / rates.read)
     basis.append(f"test: {cost.patches_per_s:.1f} patches/s on {cost.device}, just now")
     what = f"{count:,} patches, twice: reads {size(read_bytes)}"

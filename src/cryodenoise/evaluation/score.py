@@ -11,9 +11,10 @@ from torch import nn
 
 from cryodenoise import devices
 from cryodenoise.config.documents import DatasetRecord
-from cryodenoise.config.report import AffineMap, Scores
+from cryodenoise.config.report import AffineMap, Scores, ScoreSet
 from cryodenoise.config.run_files import TestParameters
 from cryodenoise.console import Console
+from cryodenoise.dataset.layout import has_truth, roles_of
 from cryodenoise.dataset.order import batches
 from cryodenoise.dataset.reader import SplitReader
 from cryodenoise.dataset.stream import stream
@@ -28,12 +29,40 @@ class Evaluation:
     """What was measured on a test split."""
 
     samples: int
-    denoised: Scores
-    noisy_input: Scores
-    scalar_wiener: Scores
-    affine_map: AffineMap
+    against_target: ScoreSet
+    against_truth: ScoreSet | None
     inference_s: float
     elapsed_s: float
+
+
+class _Comparison:
+    """Scores against one kind of image, while they are summed."""
+
+    def __init__(self) -> None:
+        self.fit = AffineFit()
+        self._affine = AffineMap(slope=1.0, offset=0.0)
+        self._sums = {name: ScoreSums() for name in ("denoised", "noisy_input", "scalar_wiener")}
+
+    def end_fit(self) -> None:
+        """Take the affine map that the first pass has found."""
+        self._affine = self.fit.solve()
+
+    def add(self, denoised: torch.Tensor, noisy: torch.Tensor, others: torch.Tensor) -> None:
+        """Score a batch."""
+        self._sums["denoised"].add(denoised, others)
+        self._sums["noisy_input"].add(noisy, others)
+        self._sums["scalar_wiener"].add(noisy.double() * self._affine.slope + self._affine.offset, others)
+
+    def scores(self) -> ScoreSet:
+        denoised, noisy, wiener = (sums.scores() for sums in self._sums.values())
+        return ScoreSet(
+            denoised=denoised,
+            noisy_input=noisy,
+            scalar_wiener=wiener,
+            affine_map=self._affine,
+            gain_over_input_db=gain_db(denoised, noisy),
+            gain_over_scalar_wiener_db=gain_db(denoised, wiener),
+        )
 
 
 @torch.no_grad()
@@ -45,43 +74,43 @@ def evaluate(
     device: torch.device,
     console: Console,
 ) -> Evaluation:
-    """Score a network on the test split in two passes: one to fit the affine map, one to score everything.
+    """Score a network on the test split in two passes: one to fit the affine maps, one to score everything.
 
     Raises:
         UserError: If a sample is damaged.
     """
     network = devices.place(network, device).eval()
-    sums = {name: ScoreSums() for name in ("denoised", "noisy_input", "scalar_wiener")}
-    fit = AffineFit()
+    comparisons = [_Comparison() for _ in range(1 + has_truth(dataset.segments))]
     inference_s = 0.0
     started_s = time.monotonic()
-    with SplitReader(data_dir, dataset, "test") as reader:
+    with SplitReader(data_dir, dataset, "test", roles_of("test", len(comparisons) > 1)) as reader:
 
-        def on_device(label: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        def on_device(label: str) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
             plan = batches(np.arange(reader.samples), parameters.batch_size)
             with console.progress(label, reader.samples, "patches") as advance:
-                for inputs, targets in stream(reader, plan, parameters.read_ahead):
-                    yield torch.from_numpy(inputs), torch.from_numpy(targets).to(device)
+                for inputs, *others in stream(reader, plan, parameters.read_ahead):
+                    yield torch.from_numpy(inputs), [torch.from_numpy(other).to(device) for other in others]
                     advance(len(inputs))
 
-        for inputs, targets in on_device("reference"):
-            fit.add(inputs.to(device), targets)
-        affine = fit.solve()
-        for inputs, targets in on_device("score"):
+        for inputs, others in on_device("reference"):
+            noisy = inputs.to(device)
+            for comparison, other in zip(comparisons, others, strict=True):
+                comparison.fit.add(noisy, other)
+        for comparison in comparisons:
+            comparison.end_fit()
+        for inputs, others in on_device("score"):
             before_s = time.monotonic()
             noisy = devices.place(inputs, device)
             denoised = network(noisy)
             devices.synchronize(device)
             inference_s += time.monotonic() - before_s
-            sums["denoised"].add(denoised, targets)
-            sums["noisy_input"].add(noisy, targets)
-            sums["scalar_wiener"].add(noisy.double() * affine.slope + affine.offset, targets)
+            for comparison, other in zip(comparisons, others, strict=True):
+                comparison.add(denoised, noisy, other)
+        against_target, *against_truth = (comparison.scores() for comparison in comparisons)
         return Evaluation(
             samples=reader.samples,
-            denoised=sums["denoised"].scores(),
-            noisy_input=sums["noisy_input"].scores(),
-            scalar_wiener=sums["scalar_wiener"].scores(),
-            affine_map=affine,
+            against_target=against_target,
+            against_truth=against_truth[0] if against_truth else None,
             inference_s=inference_s,
             elapsed_s=time.monotonic() - started_s,
         )
@@ -97,13 +126,21 @@ def gain_db(scores: Scores, reference: Scores) -> float | None:
 def remarks(evaluation: Evaluation, dataset: DatasetRecord, trained_on: str) -> list[str]:
     """Sentences without which the scores would mislead."""
     found = []
-    gain = gain_db(evaluation.denoised, evaluation.scalar_wiener)
-    if gain is not None and gain < AS_GOOD_DB:
+    scores = evaluation.against_truth or evaluation.against_target
+    gain = scores.gain_over_scalar_wiener_db
+    if scores.scalar_wiener.mse == 0 < scores.denoised.mse:
+        found.append(
+            "An affine map of the noisy input does better than the network: it leaves no error at all, so these scores "
+            "do not tell a denoiser from two numbers."
+        )
+    elif gain is not None and gain < AS_GOOD_DB:
         verdict = "does as well as" if gain > -AS_GOOD_DB else "does better than"
         found.append(
             f"An affine map of the noisy input {verdict} the network, whose gain over the scalar Wiener reference is "
             f"{gain:+.2f} dB: with less than {AS_GOOD_DB} dB these scores do not tell a denoiser from two numbers."
         )
+    if dataset.pairs in ("added_noise", "halves") and evaluation.against_truth is None:
+        found.append("The target is itself noisy: no score against it comes near that of the noise-free image.")
     if dataset.held_out == "regions":
         found.append(
             "With fewer than three micrographs, validation and test are regions of micrographs that were also "

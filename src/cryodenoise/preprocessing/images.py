@@ -1,231 +1,240 @@
-"""The micrographs of raw/: which there are, and how one becomes images in [0, 1]."""
+"""How one micrograph of raw/, and the images that belong to it, become images that samples are cut from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cryodenoise import micrographs
-from cryodenoise.config.documents import CleanImage, DownloadRecord
+from cryodenoise.config.documents import DownloadRecord, OtherImage
 from cryodenoise.config.run_files import GainParameters, PreprocessParameters
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.signal.normalize import MINIMUM_SPREAD, Scaling, apply, normalize, spread
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One micrograph that may be used.
-
-    Attributes:
-        path: Its file.
-        name: Its place in raw/.
-        expected_digest: The digest its pixels must have, where that is known.
-        clean_path: The file of the clean image, for given pairs.
-        clean_name: Its place in raw/.
-        gain_path: The gain reference, if there is one.
-    """
-
-    path: Path
-    name: str
-    expected_digest: str | None = None
-    clean_path: Path | None = None
-    clean_name: str = ""
-    gain_path: Path | None = None
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a header says."""
-
-    height_px: int
-    width_px: int
-    pixel_size_angstrom: float | None
+from cryodenoise.preprocessing.candidates import Candidate, Source
+from cryodenoise.preprocessing.expectation import require_expectation, require_one_dose
+from cryodenoise.signal.normalize import MINIMUM_SPREAD, Scaling, apply, find_scaling, normalize, spread
 
 
 @dataclass(frozen=True)
 class Images:
-    """A micrograph in [0, 1].
+    """A micrograph and what belongs to it; all images are float32 of shape (h, w), C order.
 
     Attributes:
-        image: float32 of shape (h, w), C order.
-        clean: Of a given pair, its clean image, under the scaling of the other; like `image`.
-        scaling: What brought it there.
-        digests: Digest of its pixels as they were read, and of the clean image's.
-        clean_source: Where `clean` comes from.
+        image: Of added noise and given pairs, the micrograph in [0, 1]; else as it was read: the micrograph, or its
+            even half.
+        target: The clean image, under the scaling of the other and in [0, 1]; else as it was read: the truth, or the
+            odd half. None where the micrograph is the target.
+        truth: As it was read, of halves half of it; None where there is none or it is the target.
+        scalings: What brings the input to its scale; of halves, of the even and of the odd one.
+        image_digest: Digest of the pixels of `image` as they were read.
+        digests: The digest of all pixels of the micrograph's file, and those of others that no other micrograph may
+            share.
+        truth_digest: Digest of a truth that is carried along and has contrast: no other micrograph may have it either,
+            but whether one can be used does not hang on that.
+        target_source: Where `target` comes from.
+        truth_source: Where `truth` comes from.
     """
 
     image: np.ndarray
-    clean: np.ndarray | None
-    scaling: Scaling
+    target: np.ndarray | None
+    truth: np.ndarray | None
+    scalings: tuple[Scaling, ...]
+    image_digest: str
     digests: tuple[str, ...]
-    clean_source: CleanImage | None
+    truth_digest: str | None
+    target_source: OtherImage | None
+    truth_source: OtherImage | None
 
 
 class AlteredError(InputError):
     """A file does not hold what was downloaded: never left out like one that cannot be used."""
 
 
-def find_candidates(
-    raw_dir: Path, download: DownloadRecord | None, parameters: PreprocessParameters
-) -> list[Candidate]:
-    """The micrographs in raw/, sorted by name.
-
-    Args:
-        raw_dir: Folder of image files, or of the two folders of given pairs.
-        download: What `download` put there; without it, every file of a kind that can be read counts.
-        parameters: What to make of them.
-
-    Raises:
-        UserError: If there are none, one that download.json names or one half of a pair is missing, or a name cannot
-            be written down.
-    """
-    gain_path = raw_dir / parameters.gain.file if parameters.gain else None
-    if gain_path and not gain_path.is_file():
-        raise UserError(f"{gain_path}: missing, though gain.file names it: put it there or correct the run file")
-    if parameters.pairs.kind == "given":
-        found = _pairs(raw_dir, parameters)
-    else:
-        found = [
-            Candidate(path, path.name, digest, gain_path=gain_path)
-            for path, digest in _expected(raw_dir, download, gain_path).items()
-        ]
-    for candidate in found:
-        for name in (candidate.name, candidate.clean_name):
-            if not name.isprintable():  # nor are bytes that are no UTF-8
-                raise UserError(f"{str(raw_dir / name)!a}: its name is not printable UTF-8: rename the file")
-    return sorted(found, key=lambda candidate: candidate.name)
-
-
-def _expected(raw_dir: Path, download: DownloadRecord | None, gain_path: Path | None) -> dict[Path, str | None]:
-    """The files of micrographs, each with the digest that its pixels must have, where one is known."""
-    present = [path for path in _image_files(raw_dir) if path != gain_path]
-    if not download:
-        return dict.fromkeys(present)
-    files: dict[Path, str | None] = {raw_dir / file.name: file.pixel_digest for file in download.files}
-    for path in present:
-        if path not in files:
-            raise UserError(
-                f"{raw_dir}: holds {path.name}, which download.json does not name: move it to a folder of its own"
-            )
-    for path in files:
-        if not path.is_file():
-            raise UserError(f"{path}: missing, though download.json names it: {DownloadRecord.remedy()}")
-    return {path: digest for path, digest in files.items() if path != gain_path and micrographs.is_micrograph(path)}
-
-
-def _image_files(directory: Path) -> list[Path]:
-    """Files in a folder that look like micrographs.
-
-    Raises:
-        UserError: If there are none.
-    """
-    found = [path for path in directory.iterdir() if micrographs.is_micrograph(path) and not path.is_dir()]
-    if not found:
-        others = sorted({path.suffix for path in directory.iterdir() if path.is_file() and path.suffix})
-        there = f"only files ending in {', '.join(others)}" if others else "no files at all"
-        raise UserError(
-            f"{directory}: holds no micrograph ({there}), expected {', '.join(micrographs.SUFFIXES)}: run `cryodenoise "
-            "download` first, or give the folder of your micrographs as raw_dir (mlcube_docker creates a mistyped "
-            "folder empty, and takes a relative path under the workspace)"
-        )
-    return found
-
-
-def _pairs(raw_dir: Path, parameters: PreprocessParameters) -> list[Candidate]:
-    """Files of the same name, whatever their suffix, in the two folders."""
-    sides = {}
-    for key, name in (("noisy", parameters.pairs.noisy), ("clean", parameters.pairs.clean)):
-        folder = raw_dir / name
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder, though pairs.{key} names it: put the {key} micrographs there")
-        sides[key] = _by_stem(folder)
-    for stem in sorted(sides["noisy"].keys() ^ sides["clean"].keys()):
-        here, there = ("noisy", "clean") if stem in sides["noisy"] else ("clean", "noisy")
-        raise UserError(
-            f"{sides[here][stem]}: the {there} folder holds nothing of that name: add it, or remove this one"
-        )
-    noisy, clean = parameters.pairs.noisy, parameters.pairs.clean
-    return [
-        Candidate(path, f"{noisy}/{path.name}", None, sides["clean"][stem], f"{clean}/{sides['clean'][stem].name}")
-        for stem, path in sides["noisy"].items()
-    ]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """The micrographs of one folder of pairs by what their names have in common with the other's."""
-    found: dict[str, Path] = {}
-    for path in sorted(_image_files(folder)):
-        twin = found.setdefault(micrographs.stem(path), path)
-        if twin != path:
-            raise UserError(f"{path}: named as {twin.name} but for the suffix: which is of the pair? remove one")
-    return found
-
-
-def read_shape(candidate: Candidate, parameters: PreprocessParameters) -> Shape:
-    """What the header of a micrograph says.
-
-    Raises:
-        UserError: If the file is unsound, the micrograph is smaller than a patch, or its clean half of another shape.
-    """
-    header = micrographs.read_header(candidate.path)
-    size = parameters.patches.size_px
-    if min(header.height_px, header.width_px) < size:
-        raise UserError(
-            f"{candidate.path}: {header.height_px} × {header.width_px} pixels, smaller than a patch of {size} × "
-            f"{size}: lower patches.size_px or move the file out of the folder"
-        )
-    if candidate.clean_path:
-        clean = micrographs.read_header(candidate.clean_path)
-        if (clean.height_px, clean.width_px) != (header.height_px, header.width_px):
-            raise UserError(
-                f"{candidate.path}: {header.height_px} × {header.width_px} pixels, but {candidate.clean_name} has "
-                f"{clean.height_px} × {clean.width_px}: a pair must be of one shape"
-            )
-    return Shape(header.height_px, header.width_px, header.pixel_size_angstrom)
-
-
 def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Images:
-    """Read a micrograph and bring it to [0, 1].
+    """Read a micrograph and what belongs to it.
 
     Raises:
-        AlteredError: If its pixels are not those that were downloaded.
+        AlteredError: If the pixels of a file are not those that were downloaded.
         UserError: If it cannot be used; an InputError where only its pixels tell.
     """
-    image = micrographs.read(candidate.path)
-    digest = micrographs.pixel_digest(image)
-    if candidate.expected_digest not in (None, digest):
-        raise AlteredError(
-            f"{candidate.path}: its pixels are not those that download.json names or that were read before: "
-            f"{DownloadRecord.remedy()}"
-        )
-    if parameters.gain and candidate.gain_path:
-        micrographs.apply_gain(candidate.path, image, _gain(candidate.gain_path, parameters.gain))
-    try:
+    match parameters.pairs.kind:
+        case "halves":
+            return _halves(candidate, parameters)
+        case "given":
+            return _given(candidate, parameters)
+    image, digest = _read(candidate.path, candidate.expected_digest)
+    _correct(candidate, parameters, image)
+    if parameters.pairs.kind == "truth":
+        assert candidate.target is not None  # `pair_up` sees to it
+        scalings = (_scaling(candidate.path, image, parameters),)
+        truth, source, contrast = _truth(candidate.target, image)
+        _require_storable(candidate, scalings, parameters, image, truth)
+        digests = (digest, source.pixel_digest) if contrast else (digest,)
+        return Images(image, truth, None, scalings, digest, digests, None, source, None)
+    carried, carried_digest, carried_source = _carried(candidate, parameters, image)
+    with _named(candidate.path):
         scaling = normalize(image, parameters.normalization)
-    except InputError as error:
-        raise InputError(f"{candidate.path}: {error}") from error
-    if candidate.clean_path is None:
-        return Images(image, None, scaling, (digest,), None)
-    clean = micrographs.read(candidate.clean_path)
-    source = CleanImage(name=candidate.clean_name, pixel_digest=micrographs.pixel_digest(clean))
-    if clean.shape != image.shape:
-        raise InputError(f"{candidate.clean_path}: another image than a moment ago: let nothing write there, run again")
+    _require_storable(candidate, (scaling,), parameters, carried)
+    return Images(image, None, carried, (scaling,), digest, (digest,), carried_digest, None, carried_source)
+
+
+def _given(candidate: Candidate, parameters: PreprocessParameters) -> Images:
+    assert candidate.target is not None  # `pair_up` sees to it
+    image, digest = _read(candidate.path, candidate.expected_digest)
+    with _named(candidate.path):
+        scaling = normalize(image, parameters.normalization)
+    clean, clean_digest = _read(candidate.target.path, None)
+    _require_shape_of(image, clean, candidate.target.path)
     apply(clean, scaling)
     if (left := spread(clean)) < MINIMUM_SPREAD:
         raise InputError(
-            f"{candidate.clean_path}: under the scale of {candidate.name} (offset {scaling.offset:.4g}, scale "
+            f"{candidate.target.path}: under the scale of {candidate.name} (offset {scaling.offset:.4g}, scale "
             f"{scaling.scale:.4g}) hardly any contrast is left: standard deviation {left:.4f}, at least "
             f"{MINIMUM_SPREAD} expected: bring both images to the same units"
         )
-    return Images(image, clean, scaling, (digest, source.pixel_digest), source)
+    source = _other(candidate.target, clean_digest)
+    return Images(image, clean, None, (scaling,), digest, (digest, clean_digest), None, source, None)
 
 
-def _gain(path: Path, parameters: GainParameters) -> np.ndarray:
+def _halves(candidate: Candidate, parameters: PreprocessParameters) -> Images:
+    assert candidate.target is not None  # `pair_up` sees to it
+    if parameters.pairs.halves == "movies":
+        even, odd, whole = micrographs.read_halves(candidate.path)
+        whole_digest = _require_digest(candidate.path, whole, candidate.expected_digest)
+        del whole
+        digests: tuple[str, ...] = (whole_digest, micrographs.pixel_digest(even), micrographs.pixel_digest(odd))
+    else:
+        even, even_digest = _read(candidate.path, candidate.expected_digest)
+        odd, odd_digest = _read(candidate.target.path, candidate.target.expected_digest)
+        _require_shape_of(even, odd, candidate.target.path)
+        digests = (even_digest, odd_digest)
+    wholes = {candidate.whole_digest, *digests[:-2]}
+    if not wholes.isdisjoint(digests[-2:]):
+        raise InputError(
+            f"{candidate.path}: it, or its odd half, has the very pixels of the whole micrograph, and so the noise of "
+            "both halves: give sums of different frames"
+        )
+    if digests[-1] == digests[-2]:
+        raise InputError(
+            f"{candidate.target.path}: its odd half has the very pixels of the even one: give sums of different "
+            "frames, whose noise is independent"
+        )
+    _correct(candidate, parameters, even, odd)
+    paths = candidate.path, candidate.target.path
+    with _named(candidate.target.path):
+        require_one_dose(even, odd)
+    scalings = tuple(_scaling(path, half, parameters) for path, half in zip(paths, (even, odd), strict=True))
+    truth, truth_digest, truth_source = _carried(candidate, parameters, even, odd)
+    _require_storable(candidate, scalings, parameters, even, odd, truth)
+    target = _other(candidate.target, digests[-1], scalings[1])
+    return Images(even, odd, truth, scalings, digests[-2], digests, truth_digest, target, truth_source)
+
+
+def _carried(
+    candidate: Candidate, parameters: PreprocessParameters, *inputs: np.ndarray
+) -> tuple[np.ndarray | None, str | None, OtherImage | None]:
+    """A truth for the scores alone, its digest if it has contrast, and where it comes from."""
+    if candidate.truth is None:
+        return None, None, None
+    try:
+        truth, source, contrast = _truth(candidate.truth, *inputs)
+    except AlteredError:
+        raise
+    except InputError as error:
+        raise InputError(f"{error}{never_left_out(parameters)}") from error
+    return truth, source.pixel_digest if contrast else None, source
+
+
+def never_left_out(parameters: PreprocessParameters) -> str:
+    """What to add to a message about a truth that is only carried along: it does not decide what is trained on."""
+    if parameters.on_bad_micrograph == "error":
+        return ""
+    return "; nothing is left out for a truth that is only carried along: mend it, or remove it and its micrograph"
+
+
+def _truth(source: Source, *inputs: np.ndarray) -> tuple[np.ndarray, OtherImage, bool]:
+    """The expectation of one input, or of each of two halves; where it comes from; whether it has contrast."""
+    truth, digest = _read(source.path, source.expected_digest)
+    truth *= np.float32(1 / len(inputs))  # of a half exact
+    for image in inputs:
+        _require_shape_of(image, truth, source.path)
+        with _named(source.path):
+            require_expectation(image, truth)
+    return truth, _other(source, digest), bool(truth.min() < truth.max())
+
+
+def _other(source: Source, digest: str, scaling: Scaling | None = None) -> OtherImage:
+    offset, scale = (scaling.offset, scaling.scale) if scaling else (None, None)
+    return OtherImage(name=source.name, pixel_digest=digest, offset=offset, scale=scale)
+
+
+def _read(path: Path, expected_digest: str | None) -> tuple[np.ndarray, str]:
+    image = micrographs.read(path)
+    return image, _require_digest(path, image, expected_digest)
+
+
+def _require_digest(path: Path, image: np.ndarray, expected: str | None) -> str:
+    digest = micrographs.pixel_digest(image)
+    if expected not in (None, digest):
+        raise AlteredError(
+            f"{path}: its pixels are not those that download.json names or that were read before: "
+            f"{DownloadRecord.remedy()}"
+        )
+    return digest
+
+
+def _require_shape_of(image: np.ndarray, other: np.ndarray, path: Path) -> None:
+    if other.shape != image.shape:
+        raise InputError(f"{path}: another image than a moment ago: let nothing write there, run again")
+
+
+def _correct(candidate: Candidate, parameters: PreprocessParameters, *images: np.ndarray) -> None:
+    if parameters.gain and candidate.gain:
+        gain = _gain(candidate.gain, parameters.gain)
+        for image in images:
+            micrographs.apply_gain(candidate.path, image, gain)
+
+
+def _gain(source: Source, parameters: GainParameters) -> np.ndarray:
     """The gain reference, turned as the run file says."""
-    frames = micrographs.read_header(path).frames
+    frames = micrographs.read_header(source.path).frames
     if frames != 1:
-        raise UserError(f"{path}: {frames} images, expected one gain reference: give another file as gain.file")
-    gain = np.rot90(micrographs.read(path), parameters.quarter_turns)
+        raise UserError(f"{source.path}: {frames} images, expected one gain reference: give another file as gain.file")
+    image, _ = _read(source.path, source.expected_digest)
+    gain = np.rot90(image, parameters.quarter_turns)
     if parameters.flip != "none":
         gain = np.flip(gain, 0 if parameters.flip == "rows" else 1)
     return gain
+
+
+def _scaling(path: Path, image: np.ndarray, parameters: PreprocessParameters) -> Scaling:
+    with _named(path):
+        return find_scaling(image, parameters.normalization)
+
+
+def _require_storable(
+    candidate: Candidate, scalings: tuple[Scaling, ...], parameters: PreprocessParameters, *images: np.ndarray | None
+) -> None:
+    """Without clipping, a value can be too large for the type that samples are stored in."""
+    largest = float(np.finfo(np.dtype(parameters.dtype)).max)
+    for scaling in scalings:
+        for image in images:
+            if image is None:
+                continue
+            reach = max(abs(float(end) - scaling.offset) for end in (image.min(), image.max()))
+            if max(reach / scaling.scale, reach / float(np.finfo(np.float32).max)) > largest:
+                raise InputError(
+                    f"{candidate.path}: a pixel of it, or of what belongs to it, is {reach / scaling.scale:.3g} times "
+                    f"the scale of {scaling.scale:.4g} away from 0, beyond what {parameters.dtype} holds: replace it, "
+                    "or remove this micrograph"
+                )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Tell which file an error is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from cryodenoise.config.documents import Micrograph, Segment
 from cryodenoise.config.run_files import PreprocessParameters
-from cryodenoise.dataset.layout import SAMPLE_DTYPES
+from cryodenoise.dataset.layout import SAMPLE_DTYPES, roles_of
 from cryodenoise.dataset.writer import SegmentWriter, reopen
 from cryodenoise.errors import InputError
+from cryodenoise.preprocessing.headers import read_particles
 from cryodenoise.preprocessing.images import read_images
 from cryodenoise.preprocessing.memory import workers_for
 from cryodenoise.preprocessing.plan import Plan, PlannedSegment, RawMicrograph
+from cryodenoise.preprocessing.samples import samples
 from cryodenoise.preprocessing.sharing import Line, Site, Work, all_noted, noted, share_out
-from cryodenoise.signal import noise
-from cryodenoise.signal.tiles import patches
 
 
 class Written(Line):
@@ -25,6 +23,8 @@ class Written(Line):
     """What dataset.json will say of it."""
     segments: list[Segment]
     """What dataset.json will say of its samples."""
+    digests: tuple[str, ...]
+    """Digests that no other micrograph may have."""
 
 
 def write_micrographs(
@@ -54,10 +54,7 @@ def write_micrographs(
         return (
             line.number < len(jobs)
             and line.micrograph.name == plan.micrographs[line.number].candidate.name
-            and [(segment.split, segment.first_sample, segment.rows, segment.columns) for segment in line.segments]
-            == [
-                (segment.split, segment.first_sample, segment.rows, segment.columns) for segment in of_each[line.number]
-            ]
+            and [_place(segment) for segment in line.segments] == [_place(segment) for segment in of_each[line.number]]
         )
 
     work = Work("preprocess", "", write_micrograph, jobs, is_valid, _require_distinct)
@@ -68,41 +65,42 @@ def write_micrographs(
     return all_noted(Written, work, site) if site.rank.first else None
 
 
+def _place(segment: Segment | PlannedSegment) -> tuple[object, ...]:
+    return segment.split, segment.half, segment.first_sample, segment.rows, segment.columns
+
+
 def _require_distinct(written: Mapping[int, Written]) -> None:
     """The same pixels twice, whatever the headers say, could be both trained on and held out."""
     first_with: dict[str, str] = {}
     for _, entry in sorted(written.items()):
-        micrograph = entry.micrograph
-        for digest in (micrograph.pixel_digest, *([micrograph.clean.pixel_digest] if micrograph.clean else [])):
-            twin = first_with.setdefault(digest, micrograph.name)
-            if twin != micrograph.name:
-                raise InputError(f"{micrograph.name}: the same micrograph as {twin}: remove one of them")
+        name = entry.micrograph.name
+        for digest in entry.digests:
+            twin = first_with.setdefault(digest, name)
+            if twin != name:
+                others = (entry.micrograph.target, entry.micrograph.truth)
+                by = [f", going by {other.name}" for other in others if other and other.pixel_digest == digest]
+                raise InputError(f"{name}: the same micrograph as {twin}{''.join(by)}: remove one of them")
 
 
 def write_micrograph(
     number: int, raw: RawMicrograph, segments: list[PlannedSegment], parameters: PreprocessParameters, data_dir: Path
 ) -> Written:
-    """Read one micrograph and write its samples; the noise of a patch depends on seed, pixels and position alone."""
+    """Read one micrograph and write its samples."""
     images = read_images(raw.candidate, parameters)
     if images.image.shape != (raw.shape.height_px, raw.shape.width_px):
         raise InputError(f"{raw.candidate.path}: another image than a moment ago: let nothing write there, run again")
-    size, stride = parameters.patches.size_px, parameters.patches.stride_px
-    settings, dtype = parameters.noise, SAMPLE_DTYPES[parameters.dtype]
-    noisy = np.empty((size, size), np.float32)
+    sample_shape, dtype = (parameters.patches.size_px, parameters.patches.size_px), SAMPLE_DTYPES[parameters.dtype]
     written = []
     for segment in segments:
-        with SegmentWriter(data_dir, segment.file, segment.first_sample, noisy.shape, dtype) as writer:
-            for y, x, patch in patches(images.image, size, stride, segment.rows, segment.columns):
-                if images.clean is None:
-                    key = noise.key_of(settings.seed, images.digests[0], y, x)
-                    noise.add_noise(patch, settings.model, settings.electrons_at_one, settings.sigma, key, noisy)
-                    writer.write(noisy, patch)
-                else:
-                    writer.write(patch, images.clean[y : y + size, x : x + size])
+        roles = roles_of(segment.file, images.truth is not None)
+        with SegmentWriter(data_dir, segment.file, segment.first_sample, sample_shape, dtype, roles) as writer:
+            for sample in samples(images, segment, parameters):
+                writer.write(*sample)
         written.append(
             Segment(
                 micrograph=number,
                 split=segment.split,
+                half=segment.half,
                 file=segment.file,
                 first_sample=segment.first_sample,
                 rows=segment.rows,
@@ -112,12 +110,15 @@ def write_micrograph(
         )
     micrograph = Micrograph(
         name=raw.candidate.name,
-        pixel_digest=images.digests[0],
-        clean=images.clean_source,
+        pixel_digest=images.image_digest,
+        target=images.target_source,
+        truth=images.truth_source,
+        particles=read_particles(raw.candidate, raw.shape),
         height_px=raw.shape.height_px,
         width_px=raw.shape.width_px,
         pixel_size_angstrom=parameters.pixel_size_angstrom or raw.shape.pixel_size_angstrom,
-        offset=images.scaling.offset,
-        scale=images.scaling.scale,
+        offset=images.scalings[0].offset,
+        scale=images.scalings[0].scale,
     )
-    return Written(number=number, micrograph=micrograph, segments=written)
+    digests = images.digests if images.truth_digest is None else (*images.digests, images.truth_digest)
+    return Written(number=number, micrograph=micrograph, segments=written, digests=digests)

@@ -9,7 +9,9 @@ from dataclasses import replace
 from cryodenoise.config.documents import Skipped
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.preprocessing.images import AlteredError, Candidate, read_images, read_shape
+from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.headers import read_shape
+from cryodenoise.preprocessing.images import AlteredError, never_left_out, read_images
 from cryodenoise.preprocessing.memory import workers_for
 from cryodenoise.preprocessing.plan import RawMicrograph
 from cryodenoise.preprocessing.sharing import Line, Site, Work, all_noted, share_out
@@ -21,7 +23,7 @@ class Seen(Line):
     stamp: str
     """Lengths and times of its files then: a file that was mended is read again."""
     digests: tuple[str, ...]
-    """Digests of its pixels, and of its clean image's; empty if it cannot be used."""
+    """Digest of its pixels, and those of others that no other micrograph may share; empty if it cannot be used."""
     reason: str | None
     """Why it cannot be used."""
 
@@ -31,10 +33,11 @@ def sort_out(
 ) -> tuple[list[RawMicrograph], list[Skipped]]:
     """The micrographs that can be used, and those that are left out.
 
-    With `on_bad_micrograph: skip` all are read once for that, by all processes.
+    With `on_bad_micrograph: skip` all are read once for that, by all processes, but for truths that are only carried
+    along: were they to leave micrographs out, they would decide what is trained on.
 
     Raises:
-        UserError: If a micrograph cannot be used and none may be left out, or none is left.
+        UserError: If a micrograph cannot be used and none may be left out, none is left, or such a truth is unsound.
     """
     if parameters.on_bad_micrograph == "error":
         return [RawMicrograph(candidate, read_shape(candidate, parameters)) for candidate in candidates], []
@@ -55,7 +58,10 @@ def sort_out(
             continue
         first_with.update(dict.fromkeys(seen.digests, candidate.name))
         pixels = replace(candidate, expected_digest=seen.digests[0])
-        usable.append(RawMicrograph(pixels, read_shape(candidate, parameters)))
+        try:
+            usable.append(RawMicrograph(pixels, read_shape(candidate, parameters)))
+        except (UserError, OSError) as error:  # the rest was read a moment ago
+            raise InputError(f"{error}{never_left_out(parameters)}") from error
     for left_out in skipped:
         site.console.say(f"left out: {left_out.name}: {left_out.reason}")
     if not usable:
@@ -68,12 +74,15 @@ def _see(number: int, candidate: Candidate, parameters: PreprocessParameters) ->
     digests: tuple[str, ...] = ()
     reason, stamp = None, _stamp(candidate)
     try:
-        read_shape(candidate, parameters)
-        digests = read_images(candidate, parameters).digests
+        alone = replace(candidate, truth=None)
+        read_shape(alone, parameters)
+        digests = read_images(alone, parameters).digests
     except AlteredError:
         raise
     except UserError as error:
         reason = str(error).removeprefix(f"{candidate.path}: ")
+        for name, path in candidate.files.items():
+            reason = reason.replace(str(path), name)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     return Seen(number=number, stamp=stamp, digests=digests, reason=reason)
@@ -81,8 +90,7 @@ def _see(number: int, candidate: Candidate, parameters: PreprocessParameters) ->
 
 def _stamp(candidate: Candidate) -> str:
     found = []
-    for path in (candidate.path, candidate.clean_path):
-        if path:
-            state = path.stat() if path.exists() else None
-            found.append(f"{state.st_size}-{state.st_mtime_ns}" if state else "missing")
+    for path in candidate.files.values():
+        state = path.stat() if path.exists() else None
+        found.append(f"{state.st_size}-{state.st_mtime_ns}" if state else "missing")
     return " ".join(found)

@@ -10,7 +10,7 @@ from cryodenoise import environment
 from cryodenoise.config.documents import DownloadRecord
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
 from cryodenoise.console import Console
-from cryodenoise.dataset.layout import sample_bytes
+from cryodenoise.dataset.layout import has_truth, sample_bytes
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.errors import UserError, require_known
 from cryodenoise.estimates.disks import measure, nearest_directory
@@ -18,7 +18,8 @@ from cryodenoise.estimates.rows import Samples, download_row, preprocess_row, te
 from cryodenoise.estimates.table import Row, gibibytes, render, size
 from cryodenoise.files import free_bytes, require_directory
 from cryodenoise.models import MODELS
-from cryodenoise.preprocessing.images import Candidate, Shape, find_candidates, read_shape
+from cryodenoise.preprocessing.candidates import Candidate, find_candidates, pair_up, require_gain
+from cryodenoise.preprocessing.headers import Shape, read_shape
 from cryodenoise.preprocessing.plan import RawMicrograph
 from cryodenoise.signal.noise import MODELS as NOISE_MODELS
 from cryodenoise.signal.normalize import RULES
@@ -53,7 +54,7 @@ def plan(
         workspace: Where they would work.
         raw_dir: Micrographs that are there already; None for those of the workspace or of the run set.
         console: Takes what is to be said.
-        listing: Names and sizes of the micrographs that a run file of `download` would bring.
+        listing: Names and sizes of the images that a run file of `download` would bring.
 
     Returns:
         The exit code: 0 if all fits, else 1.
@@ -161,17 +162,21 @@ def _micrographs(given: RunSet, workspace: Path, raw_dir: Path | None, listing: 
             "--raw_dir FOLDER"
         )
     size_px = given.preprocess.patches.size_px
-    gain = given.preprocess.gain.file if given.preprocess.gain else None
-    files = [file for file in listing(given.download) if file.name != gain]
+    files = listing(given.download)
     for file in files:
+        if file.role == "gain":
+            require_gain(workspace / "raw", file.name, given.preprocess)
+    shapes = {file.name: file for file in files if file.role != "gain"}
+    candidates = pair_up(workspace / "raw", dict.fromkeys(shapes), given.preprocess)
+    for file in (shapes[candidate.name] for candidate in candidates):
         if min(file.height_px, file.width_px) < size_px:
             raise UserError(
                 f"{given.folder / 'preprocess.yaml'}: patches.size_px: found {size_px}, but micrographs are "
                 f"{file.height_px} × {file.width_px}: lower it"
             )
     return [
-        RawMicrograph(Candidate(workspace / "raw" / file.name, file.name), Shape(file.height_px, file.width_px, None))
-        for file in files
+        RawMicrograph(candidate, Shape(shapes[candidate.name].height_px, shapes[candidate.name].width_px, None))
+        for candidate in candidates
     ]
 
 
@@ -194,4 +199,5 @@ def _samples_there(given: RunSet, workspace: Path) -> Samples:
             f"{given.folder / 'preprocess.yaml'}: missing, and there is no dataset to train on either: {error}"
         ) from error
     length = sample_bytes(record.sample_shape, record.dtype)
-    return Samples({split: where.samples for split, where in record.splits.items()}, record.sample_shape[0], length)
+    counts = {split: where.samples for split, where in record.splits.items()}
+    return Samples(counts, record.sample_shape[0], length, has_truth(record.segments))

@@ -25,7 +25,7 @@ from cryodenoise.dataset.writer import (
 )
 from cryodenoise.errors import UserError, require_known
 from cryodenoise.files import require_directory
-from cryodenoise.preprocessing.images import Candidate, find_candidates
+from cryodenoise.preprocessing.candidates import Candidate, find_candidates
 from cryodenoise.preprocessing.plan import make_plan
 from cryodenoise.preprocessing.run import write_micrographs
 from cryodenoise.preprocessing.sharing import AllDoneError, Site
@@ -62,7 +62,8 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
         try:
             micrographs, skipped = sort_out(candidates, parameters, site)
             plan = make_plan(micrographs, parameters)
-            files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype)
+            with_truth = any(micrograph.candidate.truth for micrograph in micrographs)
+            files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype, with_truth)
             if rank.first:
                 preallocate(data_dir, files)
             else:
@@ -73,13 +74,14 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
         if written is None:
             console.say(f"{data_dir}: process {rank.rank} of {rank.world} has done its share")
             return
-        segments = {(segment.split, segment.micrograph): segment for entry in written for segment in entry.segments}
-        ordered = [segments[planned.split, planned.micrograph] for planned in plan.segments]
+        segments = {(segment.file, segment.first_sample): segment for entry in written for segment in entry.segments}
+        ordered = [segments[planned.file, planned.first_sample] for planned in plan.segments]
         images = [entry.micrograph for entry in written]
         dataset = DatasetRecord(
             format=DatasetRecord.FORMAT,
             format_version=DatasetRecord.VERSION,
             identity=identity(dtype, sample_shape, images, ordered),
+            pairs=parameters.pairs.kind,
             dtype=dtype,
             sample_shape=sample_shape,
             stride_px=parameters.patches.stride_px,
@@ -115,14 +117,7 @@ def _download_record(raw_dir: Path) -> DownloadRecord | None:
 
 def _files(candidates: list[Candidate]) -> dict[str, Path]:
     """All files that the dataset is made from, by their places in raw/."""
-    files = {}
-    for candidate in candidates:
-        files[candidate.name] = candidate.path
-        if candidate.clean_path:
-            files[candidate.clean_name] = candidate.clean_path
-        if candidate.gain_path:
-            files[candidate.gain_path.name] = candidate.gain_path
-    return files
+    return {name: path for candidate in candidates for name, path in candidate.files.items()}
 
 
 def _fingerprint(path: Path) -> str:

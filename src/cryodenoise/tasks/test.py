@@ -10,7 +10,7 @@ from cryodenoise.config.run_files import TestParameters
 from cryodenoise.console import Console
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.errors import require_known
-from cryodenoise.evaluation.score import evaluate, gain_db, remarks
+from cryodenoise.evaluation.score import evaluate, remarks
 from cryodenoise.models import MODELS
 from cryodenoise.report import table
 from cryodenoise.training.checkpoints import load_network
@@ -45,14 +45,9 @@ def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Pa
             parameters=training.parameters,
             samples=evaluation.samples,
             sample_shape=dataset.sample_shape,
-            scores={
-                "denoised": evaluation.denoised,
-                "noisy_input": evaluation.noisy_input,
-                "scalar_wiener": evaluation.scalar_wiener,
-            },
-            scalar_wiener=evaluation.affine_map,
-            gain_over_input_db=gain_db(evaluation.denoised, evaluation.noisy_input),
-            gain_over_scalar_wiener_db=gain_db(evaluation.denoised, evaluation.scalar_wiener),
+            pairs=dataset.pairs,
+            against_target=evaluation.against_target,
+            against_truth=evaluation.against_truth,
             remarks=remarks(evaluation, dataset, training.made_from.inputs["dataset"]),
             skipped=dataset.skipped,
             inference_patches_per_s=evaluation.samples / evaluation.inference_s,

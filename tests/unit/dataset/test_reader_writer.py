@@ -17,9 +17,20 @@ from cryodenoise.errors import UserError
 SHAPE = (16, 24)
 SAMPLES: dict[layout.Stem, int] = {"train": 7, "test": 3}
 SEGMENTS = [
-    Segment(micrograph=0, split="train", file="train", first_sample=0, rows=(0, 5), columns=(0, 1), sha256={}),
-    Segment(micrograph=1, split="validation", file="train", first_sample=5, rows=(0, 1), columns=(0, 2), sha256={}),
-    Segment(micrograph=2, split="test", file="test", first_sample=0, rows=(0, 3), columns=(0, 1), sha256={}),
+    Segment(
+        micrograph=0, split="train", half=None, file="train", first_sample=0, rows=(0, 5), columns=(0, 1), sha256={}
+    ),
+    Segment(
+        micrograph=1,
+        split="validation",
+        half=None,
+        file="train",
+        first_sample=5,
+        rows=(0, 1),
+        columns=(0, 2),
+        sha256={},
+    ),
+    Segment(micrograph=2, split="test", half=None, file="test", first_sample=0, rows=(0, 3), columns=(0, 1), sha256={}),
 ]
 
 
@@ -47,6 +58,7 @@ def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
         format=DatasetRecord.FORMAT,
         format_version=DatasetRecord.VERSION,
         identity=layout.identity("<f4", SHAPE, [], SEGMENTS),
+        pairs="added_noise",
         dtype="<f4",
         sample_shape=SHAPE,
         stride_px=8,
@@ -56,7 +68,7 @@ def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
         micrographs=[],
         skipped=[],
         segments=SEGMENTS,
-        made_from=MadeFrom(parameters={"patches": {"stride_px": 8}}),
+        made_from=MadeFrom(parameters={"patches": {"stride_px": 8}, "pairs": {"kind": "added_noise"}}),
         machine={},
         source=None,
         environment={},

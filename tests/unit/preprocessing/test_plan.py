@@ -1,10 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
+from cryodenoise.config.run_files import NoiseParameters, PairsParameters, PatchParameters, PreprocessParameters
 from cryodenoise.dataset.layout import ranges_of_splits, samples_in_files
-from cryodenoise.preprocessing.images import Candidate, Shape
+from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.headers import Shape
 from cryodenoise.preprocessing.plan import Plan, RawMicrograph, make_plan
 
 
@@ -45,3 +47,23 @@ def test_regions_are_cut_along_the_longer_side(height: int, width: int) -> None:
     assert {segment.split for segment in plan.segments} == {"train", "validation", "test"}
     across = {segment.columns if height > width else segment.rows for segment in plan.segments}
     assert across == {(0, 5)}
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_both_directions_of_halves_follow_each_other_in_one_split(count: int) -> None:
+    plain = plan_of(count, 300, 200, 32, 16)
+    names = [f"even/{number:03d}.mrc" for number in range(count)]
+    raws = [RawMicrograph(Candidate(Path(name), name), Shape(300, 200, 1.0)) for name in names]
+    parameters = PreprocessParameters(
+        patches=PatchParameters(size_px=32, stride_px=16),
+        pairs=PairsParameters(kind="halves"),
+        noise=NoiseParameters(model="none"),
+    )
+    plan = make_plan(raws, parameters)
+    assert samples_in_files(plan.segments) == {
+        stem: 2 * samples for stem, samples in samples_in_files(plain.segments).items()
+    }
+    for even, odd, alone in zip(plan.segments[::2], plan.segments[1::2], plain.segments, strict=True):
+        assert (even.half, odd.half, alone.half) == ("even", "odd", None)
+        assert odd == replace(even, half="odd", first_sample=even.first_sample + even.samples)
+        assert replace(even, half=None, first_sample=alone.first_sample) == alone

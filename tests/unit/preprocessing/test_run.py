@@ -6,7 +6,8 @@ import pytest
 from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
 from cryodenoise.errors import InputError
 from cryodenoise.micrographs import mrc
-from cryodenoise.preprocessing.images import Candidate, Shape
+from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.headers import Shape
 from cryodenoise.preprocessing.memory import worker_bytes
 from cryodenoise.preprocessing.plan import PlannedSegment, RawMicrograph
 from cryodenoise.preprocessing.run import write_micrograph
@@ -24,4 +25,23 @@ def test_a_micrograph_that_changed_its_shape_since_the_plan_is_refused(tmp_path:
 
 def test_large_patches_are_part_of_a_workers_memory() -> None:
     small, large = (PreprocessParameters(patches=PatchParameters(size_px=side)) for side in (1024, 8192))
-    assert worker_bytes(8192**2, large) - worker_bytes(8192**2, small) == 7 * 4 * (8192**2 - 1024**2)
+    assert worker_bytes(8192**2, large) - worker_bytes(8192**2, small) == (3 + 2 * 3) * 4 * (8192**2 - 1024**2)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "with_truth", "images"),
+    [
+        ({"kind": "added_noise"}, False, 1),
+        ({"kind": "added_noise"}, True, 2),
+        ({"kind": "given"}, False, 2),
+        ({"kind": "truth"}, False, 2),
+        ({"kind": "halves"}, False, 2),
+        ({"kind": "halves"}, True, 3),
+        ({"kind": "halves", "halves": "movies"}, False, 3),
+        ({"kind": "halves", "halves": "movies"}, True, 3),
+    ],
+)
+def test_every_image_is_part_of_a_workers_memory(pairs: dict[str, str], with_truth: bool, images: int) -> None:
+    parameters = PreprocessParameters.model_validate({"pairs": pairs, "noise": {"model": "none"}})
+    small, large = (worker_bytes(side**2, parameters, with_truth) for side in (1024, 8192))
+    assert large - small == images * 4 * (8192**2 - 1024**2)
