@@ -44,6 +44,7 @@ _TASKS: dict[str, tuple[tuple[str, ...], str, type[Parameters]]] = {
 }
 _DOCUMENTS = {
     "download": ("cryodenoise.config.documents", "DownloadRecord"),
+    "exposure": ("cryodenoise.config.exposure", "ExposureRecord"),
     "dataset": ("cryodenoise.config.documents", "DatasetRecord"),
     "training": ("cryodenoise.config.documents", "TrainingRecord"),
     "report": ("cryodenoise.config.report", "Report"),
@@ -67,8 +68,13 @@ Every file is read once. Each finding is one line: a rule, the place, what was f
 0 no finding, 1 findings, 2 no such folder.
 """
 _INSPECT = """\
-Writes contact_sheet.png (clean, noisy, difference), histograms.png and power_spectra.png of patches spread evenly over
-the splits; the same dataset gives the same patches. A sample that was altered is refused, as in training.
+Writes contact_sheet.png (target, input, difference, and the truth where there is one beside the target), histograms.png
+and power_spectra.png of patches spread evenly over the splits; the same dataset gives the same patches. A sample that
+was altered is refused, as in training.
+"""
+_PICTURE = """\
+Writes exposure.png (the micrograph, its particles, its truth and its halves, as far as they are there) and spectrum.png
+(its power spectrum, with the zeros of the contrast transfer where the defocus is known).
 """
 _CLEAN = """\
 A folder raw/, data/, model/ or results/ of the workspace is emptied if its document (or, of unfinished work,
@@ -145,6 +151,12 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
     )
     command.add_argument(
         "--patches", type=int, default=6, metavar="N", help="how many patches to look at, 3 to 24 (default: 6)"
+    )
+    command = add("picture", "draw a micrograph, what is known of it, and its power spectrum as PNG files", _PICTURE)
+    command.add_argument("raw_dir", type=Path, metavar="RAW_DIR", help="folder of micrographs")
+    command.add_argument("--micrograph", metavar="NAME", help="file name of one of them (default: the first)")
+    command.add_argument(
+        "--output_dir", type=Path, metavar="DIR", help="gets the figures (default: pictures/ beside RAW_DIR)"
     )
     command = add("clean", "remove what the tasks of a run set left in a workspace, asking first", _CLEAN)
     command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from cryodenoise.config.documents import DatasetRecord, SplitName
-from cryodenoise.config.run_files import PreprocessParameters
+from cryodenoise.config.run_files import PairsKind, PreprocessParameters
 from cryodenoise.config.schema import validate
 from cryodenoise.console import Console
-from cryodenoise.dataset.layout import DOCUMENT_NAME
+from cryodenoise.dataset.layout import DOCUMENT_NAME, has_truth, roles_of
 from cryodenoise.dataset.origin import origin_of
 from cryodenoise.dataset.reader import SplitReader, open_dataset
 from cryodenoise.errors import UserError, require_known
@@ -19,6 +19,12 @@ from cryodenoise.report import figures
 from cryodenoise.signal.noise import MODELS
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+WORDS: dict[PairsKind, figures.Words] = {
+    "added_noise": figures.Words("micrograph", "noise added", clipped=True),
+    "given": figures.Words("clean", "noisy", clipped=True),
+    "truth": figures.Words("truth", "micrograph", clipped=False),
+    "halves": figures.Words("other half", "half", clipped=False),
+}
 FEWEST, MOST = len(SPLITS), 24
 
 
@@ -51,9 +57,9 @@ def inspect(data_dir: Path, output_dir: Path | None, patches: int, console: Cons
         f"spread evenly over the splits; noise: {_noise(parameters)}"
     )
     drawn = {
-        "contact_sheet.png": figures.contact_sheet(chosen, title),
-        "histograms.png": figures.histograms(chosen, title),
-        "power_spectra.png": figures.power_spectra(chosen, title),
+        "contact_sheet.png": figures.contact_sheet(chosen, title, WORDS[record.pairs]),
+        "histograms.png": figures.histograms(chosen, title, WORDS[record.pairs]),
+        "power_spectra.png": figures.power_spectra(chosen, title, WORDS[record.pairs]),
     }
     make_directory(output_dir)
     for name, content in drawn.items():
@@ -71,14 +77,16 @@ def _chosen(data_dir: Path, record: DatasetRecord, patches: int) -> Iterator[fig
     for number, split in enumerate(SPLITS):
         place = record.splits[split]
         indices = spread(place.samples, (patches + len(SPLITS) - 1 - number) // len(SPLITS))
-        with SplitReader(data_dir, record, split) as reader:
-            inputs, targets = reader.read(np.array(indices))
-        for index, noisy, clean in zip(indices, inputs[:, 0], targets[:, 0], strict=True):
+        roles = roles_of(place.file, has_truth(record.segments))
+        with SplitReader(data_dir, record, split, roles) as reader:
+            samples = zip(*(images[:, 0] for images in reader.read(np.array(indices))), strict=True)
+        for index, (noisy, target, *truth) in zip(indices, samples, strict=True):
             origin = origin_of(record, place.file, place.first_sample + index)
             assert origin is not None  # `open_dataset` has seen that segments cover the splits
             micrograph = record.micrographs[record.segments[origin.segment].micrograph]
-            label = f"{_short(origin.micrograph)}\nrow {origin.y_px}, column {origin.x_px}"
-            yield figures.Patch(split, label, noisy, clean, micrograph.pixel_size_angstrom)
+            half = f"\ninput: {origin.half} frames" if origin.half else ""
+            label = f"{_short(origin.micrograph)}\nrow {origin.y_px}, column {origin.x_px}{half}"
+            yield figures.Patch(split, label, noisy, target, micrograph.pixel_size_angstrom, *truth)
 
 
 def _short(name: str) -> str:
@@ -88,8 +96,8 @@ def _short(name: str) -> str:
 
 def _noise(parameters: PreprocessParameters) -> str:
     """What the run file says of the noise, in words."""
-    if parameters.pairs.kind == "given":
-        return "as given"
+    if parameters.pairs.kind != "added_noise":
+        return {"given": "as given", "truth": "the micrograph's own"}.get(parameters.pairs.kind, "the halves' own")
     noise, model = parameters.noise, MODELS[parameters.noise.model]
     shot = [f"{noise.electrons_at_one} electrons at intensity 1"] * model.shot
     return ", ".join([noise.model, *shot, *[f"sigma {noise.sigma}"] * model.readout])
