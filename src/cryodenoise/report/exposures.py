@@ -13,7 +13,7 @@ from cryodenoise.config.exposure import Particle
 from cryodenoise.report.figures import png
 from cryodenoise.signal.spectrum import HIGHEST, power_spectrum, radial
 
-_DPI = 100
+_DPI = 82
 _PANEL_PX = 400  # pixels of a panel: more would be lost between here and a screen
 _WINDOW_PX = 512
 _LEAST_WINDOW_PX = 32
