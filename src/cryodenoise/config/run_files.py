@@ -1,4 +1,4 @@
-"""The run files: one schema a task, each default declared here and nowhere else."""
+"""The run files of `download`, `preprocess` and `test`; that of `train` is in `config.training`."""
 
 from typing import Any, ClassVar, Literal, Self
 
@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from cryodenoise.config.schema import Parameters
 from cryodenoise.config.simulation import SyntheticParameters
 from cryodenoise.config.sources import EmpiarParameters, LocalParameters, TransferParameters, UrlsParameters
+from cryodenoise.config.training import Device
 
-Device = Literal["auto", "cpu", "cuda"]
 PairsKind = Literal["added_noise", "given", "truth", "halves"]
 _FOLDER = r"^[^/\x00.][^/\x00]*$"  # one name, within the folder that holds it
 
@@ -156,45 +156,15 @@ class PreprocessParameters(Parameters):
         return self
 
 
-class OptimizerParameters(Parameters):
-    """How weights follow gradients."""
-
-    name: Literal["adam", "sgd"] = "adam"
-    """PyTorch's Adam with its default moments, or plain SGD without momentum."""
-    learning_rate: float = Field(1e-3, gt=0)
-    """Learning rate, constant over the run."""
-
-
-class TrainParameters(Parameters):
-    """Task `train`: a network, and how it learns to map inputs to targets (mean squared error)."""
-
-    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"device", "read_ahead"})
-
-    model: str = "cnn3"
-    """Name of a network: `cnn3`."""
-    optimizer: OptimizerParameters = OptimizerParameters()
-    """How weights follow gradients."""
-    epochs: int = Field(5, ge=1)
-    """Passes over the training samples."""
-    batch_size: int = Field(8, ge=1)
-    """Samples a step."""
-    seed: int = Field(42, ge=0)
-    """Seed of the initial weights and of the order of the samples."""
-    device: Device = "auto"
-    """`auto` takes the first GPU, else the processor."""
-    read_ahead: int = Field(4, ge=1, le=64)
-    """Batches read before they are needed."""
-
-
 class TestParameters(Parameters):
     """Task `test`: how the test split is streamed through the network."""
 
-    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "read_ahead"})
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "read_ahead_mib"})
     __test__: ClassVar[bool] = False  # the name is no test's, whatever pytest thinks
 
     batch_size: int = Field(4, ge=1)
     """Samples scored at a time; scores depend on it by rounding at most."""
     device: Device = "auto"
     """`auto` takes the first GPU, else the processor."""
-    read_ahead: int = Field(4, ge=1, le=64)
-    """Batches read before they are needed."""
+    read_ahead_mib: int = Field(128, ge=1, le=65536)
+    """Memory for the batch in use and for those read before they are needed, in MiB; it is two batches at least."""

@@ -26,6 +26,9 @@ Stem = Literal["train", "test"]
 ROLES: tuple[Role, ...] = ("input", "target")
 """What every sample has."""
 STEMS: tuple[Stem, ...] = ("train", "test")
+DIRECT_UNIT_BYTES = 4096
+"""What lengths, places and addresses must be multiples of where files are read and written past the system's cache."""
+_DIRECT_FROM_BYTES = 1 << 20
 
 
 def roles_of(stem: Stem, with_truth: bool) -> tuple[Role, ...]:
@@ -46,6 +49,11 @@ def checksums_name(stem: Stem, role: Role) -> str:
 def sample_bytes(sample_shape: tuple[int, int], dtype: SampleDtype) -> int:
     """Length of one sample."""
     return sample_shape[0] * sample_shape[1] * np.dtype(dtype).itemsize
+
+
+def may_go_direct(sample_length: int) -> bool:
+    """Whether samples of so many bytes can be read and written past the system's cache, and are worth it."""
+    return sample_length >= _DIRECT_FROM_BYTES and sample_length % DIRECT_UNIT_BYTES == 0
 
 
 def checksum(sample: np.ndarray) -> int:

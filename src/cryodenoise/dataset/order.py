@@ -1,4 +1,4 @@
-"""The order in which an epoch visits its samples: a function of seed and epoch alone."""
+"""The order in which an epoch visits its samples: a function of seed and epoch alone, whoever shares the work."""
 
 from collections.abc import Iterator
 
@@ -16,3 +16,17 @@ def batches(order: np.ndarray, batch_size: int, first: int = 0) -> Iterator[np.n
     """Cut an order into batches, from batch number `first` on; the last one may be smaller."""
     for start in range(first * batch_size, len(order), batch_size):
         yield order[start : start + batch_size]
+
+
+def share(batch: np.ndarray, rank: int, world: int) -> np.ndarray:
+    """One process's part of a batch: consecutive samples, as many for each process as for the others or one more.
+
+    Args:
+        batch: Indices of the batch of all processes together, shape (n,).
+        rank: The process, 0 … world − 1.
+        world: How many processes share the batch.
+
+    Returns:
+        Its indices, which are none where there are more processes than samples. Before them come those of lower ranks.
+    """
+    return np.array_split(batch, world)[rank]

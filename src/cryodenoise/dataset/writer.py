@@ -31,6 +31,7 @@ from cryodenoise.dataset.layout import (
     checksums_name,
     file_digest,
     has_truth,
+    may_go_direct,
     roles_of,
     sample_bytes,
 )
@@ -164,8 +165,6 @@ class SegmentWriter:
 
 
 _Slot = dict[Role, np.ndarray]
-_DIRECT_FROM_BYTES = 1 << 20
-_DIRECT_UNIT_BYTES = 4096  # what lengths, places and addresses must be multiples of
 
 
 class _Part:
@@ -208,7 +207,7 @@ class _Part:
 
 def _open_direct(path: Path, sample_length: int) -> int:
     """Open a binary for writing past the system's cache, where sample and file system allow it."""
-    if sample_length >= _DIRECT_FROM_BYTES and sample_length % _DIRECT_UNIT_BYTES == 0:
+    if may_go_direct(sample_length):
         with suppress(OSError):  # some file systems refuse at once, some at the first write
             return os.open(path, os.O_WRONLY | os.O_DIRECT)
     return os.open(path, os.O_WRONLY)

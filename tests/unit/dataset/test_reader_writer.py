@@ -3,103 +3,44 @@ import fcntl
 import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from cryodenoise.claims import JOURNAL_NAME
-from cryodenoise.config.documents import DatasetRecord, MadeFrom, Segment
+from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.dataset import layout, writer
 from cryodenoise.dataset.reader import SplitReader, open_dataset
-from cryodenoise.dataset.stream import stream
 from cryodenoise.errors import UserError
+from small_datasets import SEGMENTS, Images, random_images, write_dataset
 
 SHAPE = (16, 24)
-SAMPLES: dict[layout.Stem, int] = {"train": 7, "test": 3}
-SEGMENTS = [
-    Segment(
-        micrograph=0, split="train", half=None, file="train", first_sample=0, rows=(0, 5), columns=(0, 1), sha256={}
-    ),
-    Segment(
-        micrograph=1,
-        split="validation",
-        half=None,
-        file="train",
-        first_sample=5,
-        rows=(0, 1),
-        columns=(0, 2),
-        sha256={},
-    ),
-    Segment(micrograph=2, split="test", half=None, file="test", first_sample=0, rows=(0, 3), columns=(0, 1), sha256={}),
-]
 
 
 @pytest.fixture
-def images() -> dict[tuple[str, str], np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {
-        (stem, role): rng.random((count, *SHAPE), np.float32)
-        for stem, count in SAMPLES.items()
-        for role in layout.ROLES
-    }
+def images() -> Images:
+    return random_images(SHAPE)
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, images: dict[tuple[str, str], np.ndarray]) -> Path:
-    """A dataset whose samples were written back to front."""
-    writer.preallocate(tmp_path, writer.lengths(tmp_path, SAMPLES, SHAPE, "<f4"))
-    for stem, count in SAMPLES.items():
-        inputs, targets = images[stem, "input"], images[stem, "target"]
-        for first in reversed(range(0, count, 2)):
-            with writer.SegmentWriter(tmp_path, stem, first, SHAPE, "<f4") as segment:
-                for noisy, clean in zip(inputs[first : first + 2], targets[first : first + 2], strict=True):
-                    segment.write(noisy, clean)
-    record = DatasetRecord(
-        format=DatasetRecord.FORMAT,
-        format_version=DatasetRecord.VERSION,
-        identity=layout.identity("<f4", SHAPE, [], SEGMENTS),
-        pairs="added_noise",
-        dtype="<f4",
-        sample_shape=SHAPE,
-        stride_px=8,
-        held_out="micrographs",
-        splits=layout.ranges_of_splits(SEGMENTS),
-        files=writer.commit_files(tmp_path, SEGMENTS),
-        micrographs=[],
-        skipped=[],
-        segments=SEGMENTS,
-        made_from=MadeFrom(parameters={"patches": {"stride_px": 8}, "pairs": {"kind": "added_noise"}}),
-        machine={},
-        source=None,
-        environment={},
-    )
-    (tmp_path / layout.DOCUMENT_NAME).write_text(record.dumps())
+def data_dir(tmp_path: Path, images: Images) -> Path:
+    write_dataset(tmp_path, images)
     return tmp_path
 
 
-def test_binaries_are_sample_major_little_endian_float32_without_header(
-    data_dir: Path, images: dict[tuple[str, str], np.ndarray]
-) -> None:
+def test_binaries_are_sample_major_little_endian_float32_without_header(data_dir: Path, images: Images) -> None:
     for (stem, role), samples in images.items():
         assert (data_dir / f"{stem}_{role}.bin").read_bytes() == samples.astype("<f4").tobytes()
     assert not list(data_dir.glob("*.partial"))
 
 
-def test_samples_written_in_any_order_are_read_back_by_index(
-    data_dir: Path, images: dict[tuple[str, str], np.ndarray]
-) -> None:
+def test_samples_written_in_any_order_are_read_back_by_index(data_dir: Path, images: Images) -> None:
     with SplitReader(data_dir, open_dataset(data_dir), "validation") as reader:
         inputs, targets = reader.read(np.array([1, 0]))
     assert np.array_equal(inputs[:, 0], images["train", "input"][[6, 5]])
     assert np.array_equal(targets[:, 0], images["train", "target"][[6, 5]])
-
-
-def test_a_stream_yields_every_batch_in_order(data_dir: Path, images: dict[tuple[str, str], np.ndarray]) -> None:
-    plan = [np.array([4, 1]), np.array([0]), np.array([2, 3])]
-    with SplitReader(data_dir, open_dataset(data_dir), "train") as reader:
-        read = [inputs[:, 0] for inputs, _ in stream(reader, plan, read_ahead=2)]
-        samples = images["train", "input"]
-    assert all(np.array_equal(found, samples[wanted]) for found, wanted in zip(read, plan, strict=True))
 
 
 def test_an_altered_byte_is_found_as_its_sample_is_read_and_no_sooner(data_dir: Path) -> None:
@@ -111,6 +52,85 @@ def test_an_altered_byte_is_found_as_its_sample_is_read_and_no_sooner(data_dir: 
         reader.read(np.array([0, 1, 2, 4]))
         with pytest.raises(UserError, match=r"train_target\.bin: sample 3 \(bytes 4608 to 6143\) was altered"):
             reader.read(np.array([3]))
+
+
+def test_a_file_that_is_cut_off_while_it_is_open_is_told_with_the_sample(data_dir: Path) -> None:
+    with SplitReader(data_dir, open_dataset(data_dir), "train") as reader:
+        os.truncate(data_dir / "train_input.bin", 2 * 16 * 24 * 4 + 100)
+        reader.read(np.array([0, 1]))
+        with pytest.raises(UserError, match=r"train_input\.bin: sample 2 .* was cut off after 100 bytes"):
+            reader.read(np.array([2]))
+        with pytest.raises(UserError, match=r"train_input\.bin: sample 4 .* was cut off after 0 bytes"):
+            reader.read(np.array([4]))
+
+
+def test_a_disk_that_fails_is_told_with_the_sample(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with SplitReader(data_dir, open_dataset(data_dir), "validation") as reader:
+        monkeypatch.setattr(os, "preadv", failing)
+        with pytest.raises(UserError, match=r"train_input\.bin: sample 6 .* cannot be read \(Input/output error\)"):
+            reader.read(np.array([1]))
+
+
+def test_reads_that_stop_short_are_taken_up_again(
+    data_dir: Path, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, views, at: preadv(file, [views[0][:700]], at))
+    with SplitReader(data_dir, open_dataset(data_dir), "test") as reader:
+        assert np.array_equal(reader.read(np.array([2]))[0][0, 0], images["test", "input"][2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "available_bytes", "direct"),
+    [((512, 512), 20 << 20, False), ((512, 512), 19 << 20, True), ((512, 511), 0, False), ((128, 128), 0, False)],
+)
+def test_what_does_not_fit_into_the_memory_is_read_past_the_cache_if_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], available_bytes: int, direct: bool
+) -> None:
+    """Five pairs of 1 MiB, and half of the memory for them."""
+    images, opened = random_images(shape), os.open
+    flags: list[int] = []
+
+    def observed(path: Path, flag: int) -> int:
+        flags.append(flag)
+        return opened(path, flag)
+
+    write_dataset(tmp_path, images)
+    record = open_dataset(tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=available_bytes))
+    monkeypatch.setattr(os, "open", observed)
+    with SplitReader(tmp_path, record, "train") as reader:
+        inputs, targets = reader.read(np.array([3, 0]))
+    assert bool(flags[0] & os.O_DIRECT) == direct
+    assert np.array_equal(inputs[:, 0], images["train", "input"][[3, 0]])
+    assert np.array_equal(targets[:, 0], images["train", "target"][[3, 0]])
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_file_system_that_refuses_direct_reads_gets_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    opened, preadv = os.open, os.preadv
+
+    def picky_open(path: Path, flags: int) -> int:
+        if at_once and flags & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return opened(path, flags)
+
+    def picky_preadv(descriptor: int, views: list[memoryview], at: int) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return preadv(descriptor, views, at)
+
+    images = random_images((512, 512))
+    write_dataset(tmp_path, images)
+    monkeypatch.setattr(os, "open", picky_open)
+    monkeypatch.setattr(os, "preadv", picky_preadv)
+    with SplitReader(tmp_path, open_dataset(tmp_path), "test", direct=True) as reader:
+        assert np.array_equal(reader.read(np.array([2, 1]))[1][:, 0], images["test", "target"][[2, 1]])
 
 
 @pytest.mark.parametrize("name", ["test_input.bin", "train_target.xxh3"])
