@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from cryodenoise.config.documents import TrainingRecord
+from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.errors import UserError
 from cryodenoise.files import write_atomically
 
@@ -20,7 +20,10 @@ _KEY = "cryodenoise"  # one key: the format does not keep the order of several, 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors and what they are about, whole or not at all."""
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies, since the format holds no tensors that share memory, as tied weights do.
+    content = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
     noted = {"about": about, "digest": _digest(content, about)}
     write_atomically(path, save(content, {_KEY: json.dumps(noted, sort_keys=True)}))
 
@@ -38,7 +41,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         if noted["digest"] != _digest(tensors, noted["about"]):
             raise ValueError("its content was altered")
         return tensors, noted["about"]
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: no checkpoint of cryodenoise ({error}): {TrainingRecord.remedy()}") from error
 
 
