@@ -32,6 +32,14 @@ def finished(_finished: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
+def preprocessed(finished: Workspace) -> Workspace:
+    """A copy of it before the task `train`."""
+    for name in ("model", "results"):
+        shutil.rmtree(finished / name)
+    return finished
+
+
+@pytest.fixture
 def write_mrc() -> Callable[..., Path]:
     """A function that writes an image as an MRC file and returns its path."""
 

@@ -10,7 +10,8 @@ from refusals import OUTPUTS
 from workspaces import Workspace
 
 MEASURED = {
-    "elapsed_s", "train_s", "train_patches_per_s", "inference_patches_per_s", "peak_host_memory_bytes", "environment",
+    "elapsed_s", "train_s", "train_patches_per_s", "read_mb_per_s", "waited_s", "waiting_fraction",
+    "inference_patches_per_s", "sessions", "peak_host_memory_bytes", "environment",
     "machine", "content_sha256",
 }  # fmt: skip
 """Keys whose values two runs need not share."""
@@ -33,7 +34,12 @@ def content(path: Path) -> Any:
 
 
 def outcome(workspace: Workspace, *tasks: str) -> dict[str, Any]:
-    """What tasks left, by file."""
+    """What tasks left, by file; which states before the last are kept depends on when a run was interrupted."""
     folders = [workspace / OUTPUTS[task] for task in tasks]
-    files = [(folder, path) for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = [
+        (folder, path)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.name[:5] != "last-"
+    ]
     return {f"{folder.name}/{path.relative_to(folder)}": content(path) for folder, path in files}

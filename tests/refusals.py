@@ -11,6 +11,7 @@ import pytest
 
 from cryodenoise.cli import main
 from cryodenoise.config.schema import content_sha256
+from cryodenoise.models.weights import read_tensors, write_tensors
 from workspaces import Workspace
 
 WriteMrc = Callable[..., Path]
@@ -78,4 +79,8 @@ def unfinish(workspace: Workspace) -> Path:
     (workspace / "model/unfinished.json").write_text(json.dumps({"task": "train", "made_from": made_from}))
     document.unlink()
     workspace.write("train", {"epochs": 3})
-    return workspace / "model/last.safetensors"
+    (workspace / "model/last-2.safetensors").unlink()
+    last = workspace / "model/last.safetensors"
+    tensors, about = read_tensors(last)
+    write_tensors(last, tensors, {**about, "made_from": made_from})
+    return last

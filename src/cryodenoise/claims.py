@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.files import PARTIAL_SUFFIX, make_directory, require_directory, require_space, write_atomically
+from cryodenoise.files import (
+    PARTIAL_SUFFIX,
+    make_directory,
+    partial,
+    require_directory,
+    require_space,
+    write_atomically,
+)
 from cryodenoise.ranks import wait_until
 
 MARKER_NAME = "unfinished.json"
@@ -144,7 +151,8 @@ def require_document(directory: Path, document_name: str, task: str) -> Path:
 def _require_empty(directory: Path, task: str) -> None:
     """Refuse a folder that holds files of which no task of ours knows; journals alone are what is left of work."""
     inside = entries(directory)
-    if foreign := [path for path in inside if not is_journal(path.name)]:
+    marker = partial(directory / MARKER_NAME)  # a claim that was killed
+    if foreign := [path for path in inside if not is_journal(path.name) and path != marker]:
         raise UserError(f"{directory}: holds {foreign[0].name}, which `{task}` did not put there: give an empty folder")
     for journal in inside:
         journal.unlink(missing_ok=True)
@@ -203,9 +211,9 @@ def _require_same(path: Path, found: Any, expected: dict[str, Any], task: str) -
         raise UserError(
             f"{path}: cannot be read as what `{task}` writes: remove the folder and run `cryodenoise {task}` again"
         )
-    differences = list(_differences(found, expected))
-    if differences:
-        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+    others = list(differences(found, expected))
+    if others:
+        shown = "; ".join(others[:3]) + (f"; and {len(others) - 3} more" if len(others) > 3 else "")
         state = "unfinished work" if path.name == MARKER_NAME else "finished work"
         raise UserError(
             f"{path.parent}: holds {state} of `{task}` made from something else ({shown}): "
@@ -213,10 +221,11 @@ def _require_same(path: Path, found: Any, expected: dict[str, Any], task: str) -
         )
 
 
-def _differences(found: Any, expected: Any, place: str = "") -> Iterator[str]:
+def differences(found: Any, expected: Any, place: str = "") -> Iterator[str]:
+    """Where two JSON values differ, each place with both sides."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted(found.keys() | expected.keys()):
-            yield from _differences(found.get(key), expected.get(key), f"{place}.{key}" if place else key)
+            yield from differences(found.get(key), expected.get(key), f"{place}.{key}" if place else key)
     elif found != expected:
         yield f"{place or 'made_from'}: {_short(found)} there, {_short(expected)} now"
 

@@ -12,8 +12,9 @@ from importlib import import_module
 from pathlib import Path
 
 from cryodenoise import __version__, ranks
-from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Parameters
+from cryodenoise.config.training import TrainParameters
 from cryodenoise.console import Console
 from cryodenoise.errors import Interrupted, UserError
 from cryodenoise.files import make_directory
@@ -46,7 +47,7 @@ _DOCUMENTS = {
     "download": ("cryodenoise.config.documents", "DownloadRecord"),
     "exposure": ("cryodenoise.config.exposure", "ExposureRecord"),
     "dataset": ("cryodenoise.config.documents", "DatasetRecord"),
-    "training": ("cryodenoise.config.documents", "TrainingRecord"),
+    "training": ("cryodenoise.config.training_record", "TrainingRecord"),
     "report": ("cryodenoise.config.report", "Report"),
 }
 _EPILOG = """\
@@ -121,11 +122,14 @@ def _parser() -> argparse.ArgumentParser:
         if task == "download":
             verify = "only check the files of raw_dir against download.json, byte by byte (needs no run file)"
             command.add_argument("--verify", action="store_true", help=verify)
+        if task in ("train", "test"):
+            _add_code_dir(command)
         command.add_argument("--log_dir", type=Path, metavar="DIR", help=f"folder that gets {task}.log")
     command = add("pipeline", "run the tasks of a run set, one after the other, in one workspace")
     command.add_argument("run_set", type=Path, help="folder of run files, such as run/smoke")
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="gets raw/, data/, …, logs/")
     command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs of your own")
+    _add_code_dir(command)
     _add_workspace_commands(add)
     add("info", "print versions, source and hardware, for a bug report")
     command = add("schema", "print the JSON schema of a document that a task writes")
@@ -142,8 +146,10 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
         "--workspace", type=Path, default=Path(), metavar="DIR", help="folder that will get raw/, data/, … (default: .)"
     )
     command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs that are there already")
+    _add_code_dir(command)
     command = add("check", "hold a folder that a task wrote, or a whole workspace, against its documents", _CHECK)
     command.add_argument("directory", type=Path, metavar="DIR", help="raw/, data/, model/, results/ or a workspace")
+    _add_code_dir(command)
     command = add("inspect", "draw patches of a dataset, their histograms and power spectra as PNG files", _INSPECT)
     command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=_ROLES["data_dir"])
     command.add_argument(
@@ -162,6 +168,11 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
     command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="folder of raw/, data/, …, logs/")
     command.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_code_dir(command: argparse.ArgumentParser) -> None:
+    code = "folder with the Python code of a network of your own, `model: {import: package.module:build}`"
+    command.add_argument("--code_dir", type=Path, metavar="DIR", help=code)
 
 
 def normalized(arguments: Sequence[str]) -> list[str]:
@@ -192,7 +203,7 @@ def _report(options: argparse.Namespace, words: list[str]) -> int:
     console = Console()
     try:
         log_dir = options.workspace / "logs" if options.command == "pipeline" else getattr(options, "log_dir", None)
-        rank = ranks.of_environment().rank if options.command == "preprocess" else 0
+        rank = ranks.of_environment().rank if options.command in ("preprocess", "train") else 0
         if log_dir:
             make_directory(log_dir)
         if log_dir or rank:

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -53,12 +54,21 @@ def available_cores() -> int:
 
 def processor_name() -> str:
     """The processor's name as the kernel tells it, else its architecture."""
+    return next(_processor_lines("model name"), platform.machine())
+
+
+def processor_flags() -> frozenset[str]:
+    """Names of the processor's instruction sets as the kernel tells them; none where it does not."""
+    return frozenset(next(_processor_lines("flags", "Features"), "").split())
+
+
+def _processor_lines(*keys: str) -> Iterator[str]:
+    """What /proc/cpuinfo says under keys that begin so, core by core."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return (line.partition(":")[2].strip() for line in lines if line.startswith(keys))
 
 
 @cache

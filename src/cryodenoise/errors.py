@@ -21,11 +21,13 @@ class Interrupted(BaseException):
     """A signal asked the program to stop; no `except Exception` swallows it.
 
     Attributes:
-        exit_code: 128 + the signal's number, as shells report it: 130 for Ctrl-C, 143 for SIGTERM.
+        number: The signal's number.
+        exit_code: 128 + that number, as shells report it: 130 for Ctrl-C, 143 for SIGTERM.
     """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
+        self.number = signal_number
         self.exit_code = 128 + signal_number
 
 

@@ -32,6 +32,17 @@ def ignore_signals() -> None:
 
 
 @contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Signals that arrive within the block end the process at once, also within a library that does not return."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def held_back() -> Iterator[None]:
     """Signals that arrive within the block take effect at its end; processes started in it never see any."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

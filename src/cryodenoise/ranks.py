@@ -22,11 +22,13 @@ class Rank:
         rank: Its number; 0 prepares the work and finishes it.
         world: How many there are.
         local_world: How many of them are on this machine.
+        local_rank: Its number among these, and so of its GPU.
     """
 
     rank: int = 0
     world: int = 1
     local_world: int = 1
+    local_rank: int = 0
 
     @property
     def first(self) -> bool:
@@ -46,15 +48,18 @@ def of_environment(variables: Mapping[str, str] = os.environ) -> Rank:
     try:
         rank, world = int(given["RANK"] or ""), int(given["WORLD_SIZE"] or "")
         local_world = int(variables.get("LOCAL_WORLD_SIZE") or 1)
+        local_rank = int(variables.get("LOCAL_RANK") or rank % max(local_world, 1))
     except ValueError:
-        rank, world, local_world = 0, 0, 0
-    if not 0 <= rank < world or not 1 <= local_world <= world:
+        rank, world, local_world, local_rank = 0, 0, 0, 0
+    among = local_world if variables.get("LOCAL_WORLD_SIZE") else world
+    if not 0 <= rank < world or not 1 <= local_world <= world or not 0 <= local_rank < among:
+        given |= {name: variables[name] for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE") if name in variables}
         found = ", ".join(f"{name}={value}" for name, value in given.items())
         raise UserError(
             f"environment: found {found}, expected a number of processes and one of 0 to that less 1: unset both, or "
             "let torchrun or a job script set them"
         )
-    return Rank(rank, world, local_world)
+    return Rank(rank, world, local_world, local_rank)
 
 
 def wait_until(

@@ -80,8 +80,8 @@ def with_progress(value: Any) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (lambda path: write_tensors(path, other_network("network."), {"model": "cnn3"}), ["another network"]),
-        (lambda path: shutil.copy(path.with_name("best.safetensors"), path), ["cnn3"]),
+        (lambda path: write_tensors(path, other_network("network."), read_tensors(path)[1]), ["another network"]),
+        (lambda path: shutil.copy(path.with_name("best.safetensors"), path), ["progress", "cryodenoise train"]),
         (lambda path: path.write_bytes(pickle.dumps({})), ["no checkpoint", "cryodenoise train"]),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), ["no checkpoint", "cryodenoise train"]),
         (with_progress({"epochs_done": 2}), ["cryodenoise train"]),

@@ -191,6 +191,9 @@ def test_bad_micrograph_found_after_an_interruption_costs_nobody_elses_files(
     ("moment", "sent"),
     [
         ("import torch 1", SIGTERM),
+        ("rename unfinished.json 1", SIGKILL),
+        ("rename last-2.safetensors 1", SIGKILL),
+        ("rename last.safetensors.partial 2", SIGKILL),
         ("step 13", SIGINT),
         ("step 13", SIGKILL),
         ("rename best.safetensors 1", SIGKILL),
@@ -297,8 +300,8 @@ def test_finished_task_has_nothing_to_do_and_changes_no_file(
     ("task", "changes"),
     [
         ("preprocess", {"workers": 2}),
-        ("train", {"device": "auto", "read_ahead": 1}),
-        ("test", {"device": "auto", "read_ahead": 1, "batch_size": 3}),
+        ("train", {"device": "auto", "read_ahead_mib": 1}),
+        ("test", {"device": "auto", "read_ahead_mib": 1, "batch_size": 3}),
     ],
 )
 def test_another_way_of_doing_the_same_finds_it_done(

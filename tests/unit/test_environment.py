@@ -2,6 +2,7 @@ import getpass
 import json
 import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,9 @@ def test_a_checkouts_revision_is_a_commit_or_unknown(monkeypatch: pytest.MonkeyP
 
 def test_the_source_digest_is_a_sha256() -> None:
     assert re.fullmatch("[0-9a-f]{64}", environment.source_digest())
+
+
+def test_the_processors_instruction_sets_are_words() -> None:
+    flags = environment.processor_flags()
+    assert all(re.fullmatch(r"\S+", flag) for flag in flags)
+    assert flags or not Path("/proc/cpuinfo").exists()

@@ -1,6 +1,6 @@
-"""The JSON documents in a workspace: raw/download.json, data/dataset.json, model/training.json.
+"""The JSON documents in a workspace: raw/download.json and data/dataset.json.
 
-The report's schema is in `config.report`.
+The schemas of model/training.json and results/report.json are in `config.training_record` and `config.report`.
 """
 
 from typing import Any, ClassVar, Literal
@@ -209,58 +209,3 @@ class DatasetRecord(Document):
     def binary(self, name: str) -> BinaryFile:
         """The entry of one streaming binary."""
         return next(file for file in self.files if file.name == name)
-
-
-class Epoch(Schema):
-    """One pass over the training samples."""
-
-    epoch: int = Field(ge=1)
-    """Number of the epoch."""
-    train_mse: float
-    """Mean squared error over the epoch's samples, each measured before the step that learns from it."""
-    validation_mse: float
-    """Mean squared error over the validation samples after the epoch."""
-    elapsed_s: float
-    """Seconds, validation included."""
-    train_patches_per_s: float
-    """Training samples over the seconds spent on them."""
-
-
-class WeightsFile(Schema):
-    """A file of weights."""
-
-    name: str
-    """File name in model/."""
-    sha256: Digest
-    """SHA-256 of the file."""
-
-
-class TrainingRecord(Document):
-    """model/training.json: what was trained, on what, and how it went."""
-
-    FORMAT: ClassVar[str] = "cryodenoise/training"
-    VERSION: ClassVar[int] = 2
-    TASK: ClassVar[str] = "train"
-
-    model: str
-    """Name of the network."""
-    parameters: int
-    """Number of trained values."""
-    weights: WeightsFile
-    """Weights of the epoch with the lowest validation error."""
-    best_epoch: int
-    """That epoch."""
-    history: list[Epoch]
-    """All epochs."""
-    peak_host_memory_bytes: int
-    """Largest resident memory of the process during the task."""
-    peak_device_memory_bytes: int | None
-    """Largest memory reserved on the GPU by PyTorch's allocator during the task; null on the processor."""
-    device: str
-    """Name of the processor or GPU that trained."""
-    made_from: MadeFrom
-    """The run file and the dataset."""
-    machine: dict[str, Any]
-    """The other keys of the run file, which only say how a machine does the work."""
-    environment: dict[str, Any]
-    """Versions and hardware."""

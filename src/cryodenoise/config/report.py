@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from cryodenoise.config.documents import Digest, MadeFrom, Skipped, WeightsFile
+from cryodenoise.config.documents import Digest, MadeFrom, Skipped
 from cryodenoise.config.run_files import PairsKind
 from cryodenoise.config.schema import Document, Schema
+from cryodenoise.config.training_record import WeightsFile
 
 
 class Spread(Schema):

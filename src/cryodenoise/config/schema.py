@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from cryodenoise.errors import UserError
@@ -19,7 +20,12 @@ class Schema(BaseModel):
     """Frozen, strict about types, and closed: an unknown key is an error."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        serialize_by_alias=True,
     )
 
 
@@ -35,13 +41,16 @@ class Parameters(Schema):
     @classmethod
     def key_lines(cls, prefix: str = "") -> Iterator[str]:
         """One line a key: its place, its default and what it is."""
-        for name, field in cls.model_fields.items():
+        for name, field in _keys(cls).items():
             nested = _schema_in(field.annotation)
-            if nested and issubclass(nested, Parameters):
-                yield from nested.key_lines(f"{prefix}{name}.")
-            else:
-                default = "required" if field.is_required() else json.dumps(field.default)
+            section = nested is not None and issubclass(nested, Parameters)
+            if not section or isinstance(field.default, str):
+                default = (
+                    "required" if field.is_required() else json.dumps(field.get_default(call_default_factory=True))
+                )
                 yield f"{prefix}{name} ({default}): {field.description}"
+            if nested is not None and issubclass(nested, Parameters):
+                yield from nested.key_lines(f"{prefix}{name}.")
 
     def determining(self) -> dict[str, Any]:
         """The parameters that determine the output, as JSON values."""
@@ -166,9 +175,10 @@ def validate(schema: type[S], text: str, path: Path) -> S:
 
 
 def _explain(schema: type[Schema], detail: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
+    parts = [str(part) for part in detail["loc"] if not str(part).startswith("<")]  # the tag of a union is no key
+    place = ".".join(parts)
     if detail["type"] == "extra_forbidden":
-        *parents, key = map(str, detail["loc"])
+        *parents, key = parts
         known = sorted(_keys_at(schema, parents))
         close = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
@@ -207,15 +217,21 @@ def _problem(error: Exception) -> str:
 def _keys_at(schema: type[Schema], parents: list[str]) -> set[str]:
     """The field names of the schema that stands at a place."""
     for part in parents:
-        field = schema.model_fields.get(part)
+        field = _keys(schema).get(part)
         schema = (_schema_in(field.annotation) if field else None) or schema
-    return set(schema.model_fields)
+    return set(_keys(schema))
+
+
+def _keys(schema: type[Schema]) -> dict[str, FieldInfo]:
+    """The fields of a schema by the names that files give them."""
+    return {field.alias or name: field for name, field in schema.model_fields.items()}
 
 
 def _schema_in(annotation: object) -> type[Schema] | None:
-    """The schema that an annotation is, or that it names beside None."""
-    kinds = (annotation, *get_args(annotation))
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Schema)), None)
+    """The schema that an annotation is, or that it names beside something else."""
+    if isinstance(annotation, type) and issubclass(annotation, Schema):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _schema_in(part))), None)
 
 
 class _Loader(yaml.SafeLoader):

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 import psutil
 import torch
-from torch import nn
 
 from cryodenoise import devices
-from cryodenoise.config.run_files import TestParameters, TrainParameters
+from cryodenoise.config.run_files import TestParameters
+from cryodenoise.config.training import TrainParameters
+from cryodenoise.dataset.loader import buffers_within
 from cryodenoise.metrics.accumulate import AffineFit, ScoreSums
-from cryodenoise.models import MODELS
+from cryodenoise.models import Network
+from cryodenoise.training import objectives
 from cryodenoise.training.checkpoints import predict
-from cryodenoise.training.loop import OPTIMIZERS
+from cryodenoise.training.footprint import PASSES, Work, compute
+from cryodenoise.training.memory import counting, held_bytes, micro_batch, needed_bytes
 
-_PIXELS_ON_PROCESSOR = 1 << 20
-"""More would take seconds a step."""
+_PIXELS_ON_PROCESSOR, _PIXELS_ON_GPU = 1 << 20, 1 << 22
+"""More would take seconds a step, or would not be faster."""
 _UNTIMED_STEPS = 2
 _TIMED_S = 1.0
 
@@ -28,44 +31,57 @@ class Cost:
     Attributes:
         device: Name of the processor or GPU.
         patches_per_s: Patches over seconds, reading not included.
-        host_bytes: Peak of the process's memory, scaled up to whole batches where fewer patches were tried.
+        host_bytes: Peak of the process's memory.
         device_bytes: Peak on the GPU; None on the processor.
+        micro_batch_size: Patches that are computed at a time.
     """
 
     device: str
     patches_per_s: float
     host_bytes: int
     device_bytes: int | None
+    micro_batch_size: int
 
 
-def cost_of_training(parameters: TrainParameters, side_px: int) -> Cost:
-    """Forward, backward and the optimizer's step.
+def cost_of_training(
+    parameters: TrainParameters, network: Network, side_px: int, device: torch.device, quick: bool = False
+) -> Cost:
+    """Forward and backward, in the largest micro-batch that `memory_limit_gib` allows.
 
     Args:
-        parameters: Network, optimizer, batch size and device.
+        parameters: The run file.
+        network: What is trained.
         side_px: Side of the square patches.
+        device: Where.
+        quick: Whether the gradients of the second step count as they are: milliseconds instead of seconds, and a
+            rougher figure.
 
     Raises:
-        UserError: If the device is missing or a batch does not fit into its memory.
+        UserError: If the memory does not hold a patch, or the micro-batch that the run file asks for.
     """
-    device = devices.choose(parameters.device)
-    network = devices.place(MODELS[parameters.model](), device)
-    optimizer = OPTIMIZERS[parameters.optimizer.name](network.parameters(), lr=parameters.optimizer.learning_rate)
+    with torch.random.fork_rng():
+        module = devices.place(network.build(), device)
+    batch_size, shape = parameters.batch_size, (side_px, side_px)
+    work = Work(module, objectives.losses(parameters.objective), shape, parameters.precision)
+    held = held_bytes(parameters, shape, batch_size, device)
+    most_bytes = devices.tensor_bytes(device, parameters.memory_limit_gib)
+    micro = micro_batch(parameters, shape, batch_size, counting(work, device, most_bytes, held))
+    needed = needed_bytes(work, micro, device, held)
+    tried = min(micro, max(1, (_PIXELS_ON_GPU if device.type == "cuda" else _PIXELS_ON_PROCESSOR) // side_px**2))
+    with devices.told_if_memory_runs_out(tried):
+        rate = tried * PASSES * _steps_per_s(lambda: compute(work, tried, device), device, quick)
+    if device.type != "cuda":
+        return Cost(devices.name_of(device), rate, needed, None, micro)
+    waiting = held_bytes(parameters, shape, batch_size, torch.device("cpu"))
+    return Cost(devices.name_of(device), rate, psutil.Process().memory_info().rss + waiting, needed, micro)
 
-    def step(images: torch.Tensor) -> None:
-        optimizer.zero_grad()
-        nn.functional.mse_loss(network(images), images).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
 
-    return _cost(step, parameters.batch_size, parameters.read_ahead, side_px, device)
-
-
-def cost_of_scoring(parameters: TestParameters, model: str, side_px: int, with_truth: bool) -> Cost:
+def cost_of_scoring(parameters: TestParameters, network: Network, side_px: int, with_truth: bool) -> Cost:
     """Both passes over a patch: the fit of the affine map, then the network and the scores of it and its references.
 
     Args:
         parameters: Batch size and device.
-        model: Name of the network.
+        network: What is scored.
         side_px: Side of the square patches.
         with_truth: Whether a truth is compared with, too.
 
@@ -73,39 +89,42 @@ def cost_of_scoring(parameters: TestParameters, model: str, side_px: int, with_t
         UserError: If the device is missing or a batch does not fit into its memory.
     """
     device = devices.choose(parameters.device)
-    network = devices.place(MODELS[model](), device)
+    module = devices.place(network.build(), device)
 
     def step(images: torch.Tensor) -> None:
-        denoised = predict(network, images)
+        denoised = predict(module, images)
         for _ in range(1 + with_truth):
             AffineFit().add(images, images)
             sums = ScoreSums()
             for scored in (denoised, images, images.double()):
                 sums.add(scored, images)
 
-    return _cost(step, parameters.batch_size, parameters.read_ahead, side_px, device)
-
-
-def _cost(
-    step: Callable[[torch.Tensor], None], batch_size: int, read_ahead: int, side_px: int, device: torch.device
-) -> Cost:
-    """Do steps for about a second, after a few without the clock: whole batches on a GPU, less on the processor."""
-    on_gpu = device.type == "cuda"
-    count = batch_size if on_gpu else min(batch_size, max(1, _PIXELS_ON_PROCESSOR // side_px**2))
+    batch_size, on_gpu = parameters.batch_size, device.type == "cuda"
+    tried = batch_size if on_gpu else min(batch_size, max(1, _PIXELS_ON_PROCESSOR // side_px**2))
     before_bytes = psutil.Process().memory_info().rss
     with devices.told_if_memory_runs_out(batch_size):
-        images = devices.place(torch.rand(count, 1, side_px, side_px), device)
-        for _ in range(_UNTIMED_STEPS):
-            step(images)
-        devices.synchronize(device)
-        started_s, elapsed_s, steps = time.perf_counter(), 0.0, 0
-        while elapsed_s < _TIMED_S:
-            step(images)
-            devices.synchronize(device)
-            elapsed_s, steps = time.perf_counter() - started_s, steps + 1
-    grown_bytes = max(devices.peak_host_memory_bytes() - before_bytes, 0) * (1 if on_gpu else batch_size / count)
-    waiting_bytes = (read_ahead + 1) * 2 * batch_size * side_px**2 * 4  # batches read ahead, inputs and targets
+        images = devices.place(torch.rand(tried, 1, side_px, side_px), device)
+        rate = tried * _steps_per_s(lambda: step(images), device)
+    grown_bytes = max(devices.peak_host_memory_bytes() - before_bytes, 0) * (1 if on_gpu else batch_size / tried)
+    batch_bytes = 2 * batch_size * side_px**2 * 4  # inputs and targets
+    waiting_bytes = buffers_within(parameters.read_ahead_mib, batch_bytes) * batch_bytes
     host_bytes = before_bytes + round(grown_bytes) + waiting_bytes
-    return Cost(
-        devices.name_of(device), steps * count / elapsed_s, host_bytes, devices.peak_device_memory_bytes(device)
-    )
+    return Cost(devices.name_of(device), rate, host_bytes, devices.peak_device_memory_bytes(device), batch_size)
+
+
+def _steps_per_s(step: Callable[[], None], device: torch.device, quick: bool = False) -> float:
+    """Do steps for about a second, after a few without the clock.
+
+    Of a network that takes seconds a step, the last within about ten seconds counts. A quick look does two steps, and
+    the second counts.
+    """
+    least_steps, untimed_steps = (2, 1) if quick else (1, _UNTIMED_STEPS)
+    timed_s, most_s = (0.0, 0.0) if quick else (_TIMED_S, 10 * _TIMED_S)
+    steps_s: list[float] = []
+    while len(steps_s) < least_steps or (sum(steps_s[untimed_steps:]) < timed_s and sum(steps_s) < most_s):
+        started_s = time.perf_counter()
+        step()
+        devices.synchronize(device)
+        steps_s.append(time.perf_counter() - started_s)
+    timed = steps_s[untimed_steps:] or steps_s[-1:]
+    return len(timed) / sum(timed)

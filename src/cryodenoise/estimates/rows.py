@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryodenoise import devices
 from cryodenoise.config.documents import SplitName
-from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
+from cryodenoise.config.training import TrainParameters
 from cryodenoise.dataset.layout import SAMPLE_DTYPES, ranges_of_splits, sample_bytes, samples_in_files
 from cryodenoise.dataset.writer import lengths
 from cryodenoise.estimates.disks import Rates
@@ -14,15 +16,15 @@ from cryodenoise.estimates.preprocessing import seconds_a_patch
 from cryodenoise.estimates.simulation import memory_bytes, seconds_a_micrograph
 from cryodenoise.estimates.table import Row, gibibytes, size
 from cryodenoise.files import partial
-from cryodenoise.models import MODELS
+from cryodenoise.models import Network, parameter_count
 from cryodenoise.preprocessing.memory import worker_bytes, workers_that_fit
 from cryodenoise.preprocessing.plan import RawMicrograph, make_plan
 from cryodenoise.ranks import Rank
 from cryodenoise.sources.expected import ExpectedFile
 
 _CONNECTION_BYTES_PER_S = 1.5e6
-_STATES_IN_FILES = 5
-"""Copies of the network's size in model/: best; last with the network, the best and two moments of the optimizer."""
+_COPIES_IN_STATE = 5
+"""Copies of the network's size in a state: the network, the best, two moments of the optimizer and an average."""
 
 
 @dataclass(frozen=True)
@@ -103,25 +105,31 @@ def preprocess_row(
     return row, samples, files
 
 
-def train_row(parameters: TrainParameters, samples: Samples, rates: Rates, basis: list[str]) -> Row:
+def train_row(parameters: TrainParameters, network: Network, samples: Samples, rates: Rates, basis: list[str]) -> Row:
     """What `train` will take; reading and computing overlap."""
     epochs, counts, pair_bytes = parameters.epochs, samples.counts, 2 * samples.sample_bytes
-    cost = cost_of_training(parameters, samples.side_px)
+    device = devices.choose(parameters.device, parameters.deterministic, parameters.tf32)
+    cost = cost_of_training(parameters, network, samples.side_px, device)
     visited = epochs * (counts["train"] + counts["validation"])
     what = (
         f"{epochs} epochs of {counts['train']:,} patches and {counts['validation']:,} for validation: reads "
         f"{size(visited * pair_bytes)}"
     )
-    weights = sum(value.numel() for value in MODELS[parameters.model]().parameters())
+    weights = parameter_count(network.build())
     elapsed_s = max(visited / cost.patches_per_s, visited * pair_bytes / rates.read)
     basis.append(f"train: {cost.patches_per_s:.1f} patches/s on {cost.device}, just now; validation is faster")
-    return Row("train", what, 0, 4 * weights * _STATES_IN_FILES, cost.host_bytes, _memory(cost), elapsed_s)
+    return Row("train", what, 0, bytes_of_states(parameters, weights), cost.host_bytes, _memory(cost), elapsed_s)
 
 
-def test_row(parameters: TestParameters, model: str, samples: Samples, rates: Rates, basis: list[str]) -> Row:
+def bytes_of_states(parameters: TrainParameters, weights: int) -> int:
+    """What model/ holds: the states that are kept, one more while it is written, and the best weights."""
+    return 4 * weights * (_COPIES_IN_STATE * (parameters.checkpoints.keep_last + 1) + 1)
+
+
+def test_row(parameters: TestParameters, network: Network, samples: Samples, rates: Rates, basis: list[str]) -> Row:
     """What `test` will take: two passes over its patches."""
     count = samples.counts["test"]
-    cost = cost_of_scoring(parameters, model, samples.side_px, samples.with_truth)
+    cost = cost_of_scoring(parameters, network, samples.side_px, samples.with_truth)
     read_bytes = 2 * count * (2 + samples.with_truth) * samples.sample_bytes
     elapsed_s = max(count / cost.patches_per_s, read_bytes / rates.read)
     basis.append(f"test: {cost.patches_per_s:.1f} patches/s on {cost.device}, just now")

@@ -15,9 +15,9 @@ from cryodenoise.config.report import AffineMap, Scores, ScoreSet
 from cryodenoise.config.run_files import TestParameters
 from cryodenoise.console import Console
 from cryodenoise.dataset.layout import has_truth, roles_of
+from cryodenoise.dataset.loader import Loader
 from cryodenoise.dataset.order import batches
 from cryodenoise.dataset.reader import SplitReader
-from cryodenoise.dataset.stream import stream
 from cryodenoise.metrics.accumulate import AffineFit, ScoreSums
 
 AS_GOOD_DB = 0.1
@@ -83,24 +83,25 @@ def evaluate(
     comparisons = [_Comparison() for _ in range(1 + has_truth(dataset.segments))]
     inference_s = 0.0
     started_s = time.monotonic()
-    with SplitReader(data_dir, dataset, "test", roles_of("test", len(comparisons) > 1)) as reader:
+    with (
+        SplitReader(data_dir, dataset, "test", roles_of("test", len(comparisons) > 1)) as reader,
+        Loader(reader, device, parameters.read_ahead_mib, parameters.batch_size) as loader,
+    ):
 
         def on_device(label: str) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
             plan = batches(np.arange(reader.samples), parameters.batch_size)
             with console.progress(label, reader.samples, "patches") as advance:
-                for inputs, *others in stream(reader, plan, parameters.read_ahead):
-                    yield torch.from_numpy(inputs), [torch.from_numpy(other).to(device) for other in others]
-                    advance(len(inputs))
+                for noisy, *others in loader.batches(plan):
+                    yield noisy, others
+                    advance(len(noisy))
 
-        for inputs, others in on_device("reference"):
-            noisy = inputs.to(device)
+        for noisy, others in on_device("reference"):
             for comparison, other in zip(comparisons, others, strict=True):
                 comparison.fit.add(noisy, other)
         for comparison in comparisons:
             comparison.end_fit()
-        for inputs, others in on_device("score"):
+        for noisy, others in on_device("score"):
             before_s = time.monotonic()
-            noisy = devices.place(inputs, device)
             denoised = network(noisy)
             devices.synchronize(device)
             inference_s += time.monotonic() - before_s

@@ -7,35 +7,44 @@ from pathlib import Path
 from typing import Any
 
 from cryodenoise.claims import MARKER_NAME, entries
-from cryodenoise.config.documents import DatasetRecord, DownloadRecord, TrainingRecord
+from cryodenoise.config.documents import DatasetRecord, DownloadRecord
 from cryodenoise.config.report import Report
 from cryodenoise.config.schema import Document
+from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.console import Console
 from cryodenoise.dataset import check as dataset_rules
 from cryodenoise.errors import UserError
 from cryodenoise.evaluation import check as results_rules
 from cryodenoise.findings import Finding, Rule, rule
+from cryodenoise.models import name_of
+from cryodenoise.models.code_folder import require_folder
 from cryodenoise.sources import check as raw_rules
 from cryodenoise.sources.record import contents, counted
 from cryodenoise.tasks.folders import KINDS, Kind, is_unfinished, kind_of, read_json
 from cryodenoise.training import check as model_rules
 
 
-def check(directory: Path, console: Console) -> int:
+def check(directory: Path, code_dir: Path | None, console: Console) -> int:
     """Tell everything that is wrong with a folder that a task wrote, or with those of a workspace.
+
+    Args:
+        directory: The folder.
+        code_dir: Folder of the code of a network of one's own; without it, less is checked of such a one.
+        console: Takes what is to be said.
 
     Returns:
         The exit code: 0 if nothing is wrong, else 1.
 
     Raises:
-        UserError: If the folder is neither.
+        UserError: If the folder is neither, or there is no such folder of code.
     """
+    require_folder(code_dir)
     if not directory.is_dir():
         found = "is a file" if directory.exists() else "does not exist"
         raise UserError(f"{directory}: {found}, expected a folder that a task wrote, or a workspace")
     kind = kind_of(directory)
     if kind:
-        count = _check_folder(directory, kind, console)
+        count = _check_folder(directory, kind, code_dir, console)
     else:
         folders = [(directory / kind.name, kind) for kind in KINDS if (directory / kind.name).is_dir()]
         if not any(_has_work(folder) for folder, _ in folders):
@@ -44,7 +53,7 @@ def check(directory: Path, console: Console) -> int:
                 f"{directory}: holds none of {documents}, nor folders that do: give a folder that a task wrote, or a "
                 "workspace"
             )
-        count = sum(_check_folder(folder, kind, console) for folder, kind in folders)
+        count = sum(_check_folder(folder, kind, code_dir, console) for folder, kind in folders)
         count += _apply(FITTING, directory, console)
     console.say("no findings" if not count else f"{count} finding{'s' * (count > 1)}")
     return 1 if count else 0
@@ -64,12 +73,11 @@ def finished(folder: Path) -> Iterator[Finding]:
 
 def _nothing_else(kind: Kind) -> Rule[Path]:
     """The rule about other files; raw/ may hold some beside its micrographs."""
-    expected = {*kind.files, kind.document_name, MARKER_NAME}
 
     def findings(folder: Path) -> Iterator[Finding]:
         for path in entries(folder) if kind.name != "raw" else contents(folder):
             left_over = is_unfinished(path.name) and path.name[0] != "."
-            if path.name not in expected and (left_over or kind.name != "raw"):
+            if not kind.writes(path.name) and (left_over or kind.name != "raw"):
                 what = "what unfinished work left" if left_over else f"what `{kind.task}` did not write"
                 yield Finding(path, f"found {what}, expected only what {kind.document_name} tells of: move it away")
 
@@ -105,7 +113,7 @@ def _valid(kind: Kind, loaded: list[Document]) -> Rule[Path]:
     )
 
 
-def _check_folder(folder: Path, kind: Kind, console: Console) -> int:
+def _check_folder(folder: Path, kind: Kind, code_dir: Path | None, console: Console) -> int:
     """Apply the rules of one folder; how many findings there were."""
     if not os.path.lexists(folder / kind.document_name) and not (folder / MARKER_NAME).exists():
         if kind.name == "raw":
@@ -122,7 +130,7 @@ def _check_folder(folder: Path, kind: Kind, console: Console) -> int:
     loaded: list[Document] = []
     damages = _apply([_valid(kind, loaded)], folder, console)
     for document in loaded:
-        rules, about = _rules_of(folder, document, console)
+        rules, about = _rules_of(folder, document, code_dir, console)
         started_s = time.monotonic()
         damages += _apply(rules, about, console)
         what, size_bytes = _amount(document)
@@ -134,7 +142,9 @@ def _check_folder(folder: Path, kind: Kind, console: Console) -> int:
     return count + damages
 
 
-def _rules_of(folder: Path, document: Document, console: Console) -> tuple[Sequence[Rule[Any]], object]:
+def _rules_of(
+    folder: Path, document: Document, code_dir: Path | None, console: Console
+) -> tuple[Sequence[Rule[Any]], object]:
     """The rules for what a document describes, and what they apply to."""
     match document:
         case DownloadRecord():
@@ -142,7 +152,7 @@ def _rules_of(folder: Path, document: Document, console: Console) -> tuple[Seque
         case DatasetRecord():
             return dataset_rules.RULES, dataset_rules.DatasetFolder(folder, document, console)
         case TrainingRecord():
-            return model_rules.RULES, model_rules.ModelFolder(folder, document)
+            return model_rules.RULES, model_rules.open_folder(folder, document, code_dir, console)
         case Report():
             return results_rules.RULES, results_rules.ResultsFolder(folder, document)
     raise AssertionError(document.FORMAT)
@@ -157,7 +167,7 @@ def _amount(document: Document) -> tuple[str, int]:
             samples = sum(place.samples for place in document.splits.values())
             return f"{samples:,} inputs and targets", sum(file.size_bytes for file in document.files)
         case TrainingRecord():
-            return f"weights of {document.model}", 0
+            return f"weights of {name_of(document.model)}", 0
     return "scores", 0
 
 

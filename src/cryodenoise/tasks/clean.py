@@ -151,7 +151,6 @@ def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
 def _found(kind: Kind, folder: Path) -> Found:
     document = kind.document_name if (folder / kind.document_name).is_file() else MARKER_NAME
     named = named_files(folder) if kind.name == "raw" else {}
-    written = {*(folder / name for name in (*kind.files, kind.document_name, MARKER_NAME)), *named}
     under_way = document == MARKER_NAME
 
     def is_ours(path: Path) -> bool:
@@ -160,7 +159,8 @@ def _found(kind: Kind, folder: Path) -> Found:
         size_bytes = named.get(path)
         if size_bytes is not None and not path.is_symlink() and path.stat().st_size != size_bytes:
             return False  # somebody put another file there
-        if path.with_name(path.name.removesuffix(REJECTED_SUFFIX)) in written:
+        name = path.name.removesuffix(REJECTED_SUFFIX)
+        if path.with_name(name) in named or (path.parent == folder and kind.writes(name)):
             return True
         if under_way and path.name.endswith(PARTIAL_SUFFIX):
             return True

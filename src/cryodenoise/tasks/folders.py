@@ -4,19 +4,22 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from cryodenoise.claims import MARKER_NAME, is_journal
-from cryodenoise.config.documents import DatasetRecord, DownloadRecord, TrainingRecord
+from cryodenoise.config.documents import DatasetRecord, DownloadRecord
 from cryodenoise.config.report import Report
-from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Document, Parameters
+from cryodenoise.config.training import TrainParameters
+from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.dataset import layout
 from cryodenoise.files import PARTIAL_SUFFIX
 from cryodenoise.sources.record import is_within
 from cryodenoise.tasks import download, test
-from cryodenoise.training import checkpoints, record
+from cryodenoise.training import checkpoints, record, scalars
 
 LOGS = "logs"
 
@@ -31,7 +34,8 @@ class Kind:
         parameters: Schema of the task's run file.
         document: Schema of the document that finished work holds.
         document_name: The document's file name.
-        files: Names of what the task writes beside it; the files of raw/ are named in its document instead.
+        files: Patterns of the names of what the task writes beside it; the files of raw/ are named in its document
+            instead.
     """
 
     name: str
@@ -40,6 +44,10 @@ class Kind:
     document: type[Document]
     document_name: str
     files: tuple[str, ...]
+
+    def writes(self, name: str) -> bool:
+        """Whether a file name is one that the task gives."""
+        return name in (self.document_name, MARKER_NAME) or any(fnmatch(name, pattern) for pattern in self.files)
 
 
 KINDS = (
@@ -63,7 +71,7 @@ KINDS = (
         TrainParameters,
         TrainingRecord,
         record.DOCUMENT_NAME,
-        (checkpoints.BEST_NAME, checkpoints.LAST_NAME),
+        (checkpoints.BEST_NAME, checkpoints.LAST_NAME, "last-*.safetensors", scalars.FILES),
     ),
     Kind("results", "test", TestParameters, Report, test.DOCUMENT_NAME, ()),
 )
@@ -76,7 +84,7 @@ def kind_of(directory: Path) -> Kind | None:
             return kind
     task = read_json(directory / MARKER_NAME).get("task")
     for kind in KINDS:
-        if kind.task == task or any((directory / name).exists() for name in kind.files):
+        if kind.task == task or any(next(directory.glob(name), None) for name in kind.files):
             return kind
     return None
 

@@ -10,13 +10,14 @@ from cryodenoise.tasks.test import test
 from cryodenoise.tasks.train import train
 
 
-def pipeline(run_set: Path, workspace: Path, raw_dir: Path | None, console: Console) -> None:
+def pipeline(run_set: Path, workspace: Path, raw_dir: Path | None, code_dir: Path | None, console: Console) -> None:
     """Run the tasks whose run files are in the folder `run_set`; download.yaml only where it is needed.
 
     Args:
         run_set: Folder of run files, such as run/smoke.
         workspace: Folder of raw/, data/, model/ and results/.
         raw_dir: Micrographs that are there already, in place of a download; None for the workspace's raw/.
+        code_dir: Folder of the code of a network of one's own; None without one.
         console: Takes what the tasks say.
 
     Raises:
@@ -37,6 +38,6 @@ def pipeline(run_set: Path, workspace: Path, raw_dir: Path | None, console: Cons
     console.say("— preprocess")
     preprocess(files["preprocess"], raw_dir or raw, data, console)
     console.say("— train")
-    train(files["train"], data, model, console)
+    train(files["train"], data, model, code_dir, console)
     console.say("— test")
-    test(files["test"], data, model, results, console)
+    test(files["test"], data, model, results, code_dir, console)

@@ -8,7 +8,8 @@ import psutil
 
 from cryodenoise import environment
 from cryodenoise.config.documents import DownloadRecord
-from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
+from cryodenoise.config.training import TrainParameters
 from cryodenoise.console import Console
 from cryodenoise.dataset.layout import has_truth, sample_bytes
 from cryodenoise.dataset.reader import open_dataset
@@ -17,7 +18,7 @@ from cryodenoise.estimates.disks import measure, nearest_directory
 from cryodenoise.estimates.rows import Samples, download_row, preprocess_row, test_row, train_row
 from cryodenoise.estimates.table import Row, gibibytes, render, size
 from cryodenoise.files import free_bytes, require_directory
-from cryodenoise.models import MODELS
+from cryodenoise.models import MODELS, Network, choose, require_takes
 from cryodenoise.preprocessing.candidates import Candidate, find_candidates, pair_up, require_gain
 from cryodenoise.preprocessing.headers import Shape, read_shape
 from cryodenoise.preprocessing.plan import RawMicrograph
@@ -42,10 +43,17 @@ class RunSet:
     preprocess: PreprocessParameters | None
     train: TrainParameters | None
     test: TestParameters | None
+    network: Network
+    """What is trained; without a run file of `train`, the reference's."""
 
 
 def plan(
-    run_set: Path, workspace: Path, raw_dir: Path | None, console: Console, listing: Listing = expected_files
+    run_set: Path,
+    workspace: Path,
+    raw_dir: Path | None,
+    code_dir: Path | None,
+    console: Console,
+    listing: Listing = expected_files,
 ) -> int:
     """Tell what each task of a run set will take in a workspace, against what this machine has.
 
@@ -53,6 +61,7 @@ def plan(
         run_set: Folder of run files.
         workspace: Where they would work.
         raw_dir: Micrographs that are there already; None for those of the workspace or of the run set.
+        code_dir: Folder of the code of a network of one's own; None without one.
         console: Takes what is to be said.
         listing: Names and sizes of the images that a run file of `download` would bring.
 
@@ -62,7 +71,7 @@ def plan(
     Raises:
         UserError: If a run file or a micrograph is unsound, or nothing is known of the micrographs.
     """
-    given = _load(run_set)
+    given = _load(run_set, code_dir)
     place = nearest_directory(workspace)
     free, memory = free_bytes(place), psutil.virtual_memory().available
     console.say(
@@ -89,11 +98,11 @@ def plan(
         rows.append(row)
     else:
         samples = _samples_there(given, workspace)
+    require_takes(given.network, (samples.side_px, samples.side_px), f"{run_set / 'train.yaml'}: model")
     if given.train and "train" not in done:
-        rows.append(train_row(given.train, samples, rates, basis))
+        rows.append(train_row(given.train, given.network, samples, rates, basis))
     if given.test and "test" not in done:
-        model = given.train.model if given.train else next(iter(MODELS))
-        rows.append(test_row(given.test, model, samples, rates, basis))
+        rows.append(test_row(given.test, given.network, samples, rates, basis))
     in_the_way = 0
     for kind in KINDS:
         document, run_file = workspace / kind.name / kind.document_name, run_set / f"{kind.task}.yaml"
@@ -125,25 +134,25 @@ def _verdict(fits: bool) -> str:
     return "fits:" if fits else "DOES NOT FIT:"
 
 
-def _load(run_set: Path) -> RunSet:
+def _load(run_set: Path, code_dir: Path | None) -> RunSet:
     paths = {kind.task: run_set / f"{kind.task}.yaml" for kind in KINDS}
     there = {task: path for task, path in paths.items() if path.is_file()}
     if not there:
         raise UserError(f"{run_set}: holds no run file, expected {', '.join(p.name for p in paths.values())}: see run/")
+    train = TrainParameters.load(there["train"]) if "train" in there else None
     given = RunSet(
         run_set,
         DownloadParameters.load(there["download"]) if "download" in there else None,
         PreprocessParameters.load(there["preprocess"]) if "preprocess" in there else None,
-        TrainParameters.load(there["train"]) if "train" in there else None,
+        train,
         TestParameters.load(there["test"]) if "test" in there else None,
+        choose(train.model, code_dir, f"{paths['train']}: model") if train else MODELS["cnn3"],
     )
     if given.download:
         require_known(f"{paths['download']}: source", given.download.source, SOURCES)
     if given.preprocess:
         require_known(f"{paths['preprocess']}: noise.model", given.preprocess.noise.model, NOISE_MODELS)
         require_known(f"{paths['preprocess']}: normalization", given.preprocess.normalization, RULES)
-    if given.train:
-        require_known(f"{paths['train']}: model", given.train.model, MODELS)
     return given
 
 

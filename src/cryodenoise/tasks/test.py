@@ -9,23 +9,25 @@ from cryodenoise.config.report import Report, TrainingConditions
 from cryodenoise.config.run_files import TestParameters
 from cryodenoise.console import Console
 from cryodenoise.dataset.reader import open_dataset
-from cryodenoise.errors import require_known
 from cryodenoise.evaluation.score import evaluate, remarks
-from cryodenoise.models import MODELS
+from cryodenoise.models import require_takes
 from cryodenoise.report import table
 from cryodenoise.training.checkpoints import load_network
-from cryodenoise.training.record import open_training
+from cryodenoise.training.record import network_of, open_training
 
 DOCUMENT_NAME = "report.json"
 
 
-def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Path, console: Console) -> None:
-    """Score the network of model_dir on the test split of data_dir."""
+def test(
+    parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Path, code_dir: Path | None, console: Console
+) -> None:
+    """Score the network of model_dir on the test split of data_dir; code_dir holds the code of one's own."""
     parameters = TestParameters.load(parameters_file)
     dataset = open_dataset(data_dir)
     training = open_training(model_dir)
-    require_known(f"{model_dir / 'training.json'}: model", training.model, MODELS)
-    network = load_network(model_dir / training.weights.name, training.model)
+    network = network_of(training, model_dir, code_dir)
+    require_takes(network, dataset.sample_shape, f"{model_dir / 'training.json'}: model")
+    module = load_network(model_dir / training.weights.name, network)
     made_from = MadeFrom(
         parameters=parameters.determining(),
         inputs={"dataset": dataset.identity, "weights": training.weights.sha256},
@@ -37,18 +39,18 @@ def test(parameters_file: Path, data_dir: Path, model_dir: Path, results_dir: Pa
             return
         device = devices.choose(parameters.device)
         with devices.told_if_memory_runs_out(parameters.batch_size):
-            evaluation = evaluate(network, data_dir, dataset, parameters, device, console)
+            evaluation = evaluate(module, data_dir, dataset, parameters, device, console)
         report = Report(
             format=Report.FORMAT,
             format_version=Report.VERSION,
-            model=training.model,
+            model=network.name,
             parameters=training.parameters,
             samples=evaluation.samples,
             sample_shape=dataset.sample_shape,
             pairs=dataset.pairs,
             against_target=evaluation.against_target,
             against_truth=evaluation.against_truth,
-            remarks=remarks(evaluation, dataset, training.made_from.inputs["dataset"]),
+            remarks=remarks(evaluation, dataset, training.made_from.inputs["dataset"]) + training.remarks,
             skipped=dataset.skipped,
             inference_patches_per_s=evaluation.samples / evaluation.inference_s,
             elapsed_s=evaluation.elapsed_s,

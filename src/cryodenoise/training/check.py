@@ -4,21 +4,45 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryodenoise.config.documents import TrainingRecord
+from cryodenoise.config.training import ImportedModel
+from cryodenoise.config.training_record import TrainingRecord
+from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.files import sha256_of
 from cryodenoise.findings import Finding, Rule, rule
-from cryodenoise.models import MODELS
-from cryodenoise.training.checkpoints import BEST_NAME, LAST_NAME, load_network
-from cryodenoise.training.record import DOCUMENT_NAME
+from cryodenoise.models import Network, parameter_count
+from cryodenoise.models.weights import read_tensors
+from cryodenoise.training.checkpoints import BEST_NAME, LAST_NAME, load_network, states
+from cryodenoise.training.record import DOCUMENT_NAME, network_of
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder and what its training.json says."""
+    """A folder, what its training.json says, and its network.
+
+    Attributes:
+        path: The folder.
+        record: What training.json says.
+        network: None if there is none of the name, or the code of one's own is not at hand.
+        problem: Why there is none, if that is a finding.
+    """
 
     path: Path
     record: TrainingRecord
+    network: Network | None
+    problem: str | None
+
+
+def open_folder(path: Path, record: TrainingRecord, code_dir: Path | None, console: Console) -> ModelFolder:
+    """What the rules apply to; what they cannot see without the code of a network of one's own is said."""
+    try:
+        return ModelFolder(path, record, network_of(record, path, code_dir), None)
+    except UserError as error:
+        problem = str(error).removeprefix(f"{path / DOCUMENT_NAME}: ")
+    if isinstance(record.model, ImportedModel) and code_dir is None:
+        console.say(f"  not checked: the number of parameters, and whether weights fit the network: {problem}")
+        return ModelFolder(path, record, None, None)
+    return ModelFolder(path, record, None, problem)
 
 
 @rule("MODEL-1", "training.json does not contradict itself: epochs, best epoch and number of weights fit")
@@ -27,16 +51,17 @@ def consistent(folder: ModelFolder) -> Iterator[Finding]:
     record, place = folder.record, folder.path / DOCUMENT_NAME
     planned = record.made_from.parameters.get("epochs")
     found = [epoch.epoch for epoch in record.history]
-    if found != list(range(1, len(found) + 1)) or len(found) != planned:
-        yield Finding(place, f"history: epochs {found}, expected 1 to {planned}")
+    last = record.target.epoch if record.target else planned
+    if found != list(range(1, len(found) + 1)) or len(found) != last:
+        yield Finding(place, f"history: epochs {found}, expected 1 to {last}")
     if record.history:
         best = min(record.history, key=lambda epoch: epoch.validation_mse).epoch
         if record.best_epoch != best:
             yield Finding(place, f"best_epoch: {record.best_epoch}, expected {best}, which has the lowest error")
-    if record.model not in MODELS:
-        yield Finding(place, f"model: {record.model!r}, expected one of: {', '.join(MODELS)}")
-    elif record.parameters != (weights := sum(value.numel() for value in MODELS[record.model]().parameters())):
-        yield Finding(place, f"parameters: {record.parameters}, expected {weights}, those of {record.model}")
+    if folder.problem:
+        yield Finding(place, folder.problem)
+    if folder.network and record.parameters != (weights := parameter_count(folder.network.build())):
+        yield Finding(place, f"parameters: {record.parameters}, expected {weights}, those of {folder.network.name}")
     if record.weights.name != BEST_NAME:
         yield Finding(place, f"weights.name: {record.weights.name!r}, expected {BEST_NAME!r}")
 
@@ -54,12 +79,12 @@ def best_weights(folder: ModelFolder) -> Iterator[Finding]:
 @rule("MODEL-3", "every file of weights has its own digest and fits the network")
 def files_of_weights(folder: ModelFolder) -> Iterator[Finding]:
     """Damaged files, and weights of another network."""
-    for path in (folder.path / BEST_NAME, folder.path / LAST_NAME):
-        if path.name == LAST_NAME and not path.is_file():
-            yield Finding(path, "missing, expected the state after the last epoch")
-        elif path.is_file() and folder.record.model in MODELS:
+    if not (last := folder.path / LAST_NAME).is_file():
+        yield Finding(last, "missing, expected the state after the last epoch")
+    for path in (folder.path / BEST_NAME, *states(folder.path)):
+        if path.is_file():
             try:
-                load_network(path, folder.record.model)
+                load_network(path, folder.network) if folder.network else read_tensors(path)
             except UserError as error:
                 yield Finding(path, str(error).removeprefix(f"{path}: ").removesuffix(f": {TrainingRecord.remedy()}"))
 

@@ -2,152 +2,174 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from cryodenoise import devices, seeds
-from cryodenoise.config.documents import DatasetRecord, Epoch
-from cryodenoise.config.run_files import TrainParameters
+from cryodenoise.config.documents import DatasetRecord
+from cryodenoise.config.training import TrainParameters
+from cryodenoise.config.training_record import Epoch, TargetReached
 from cryodenoise.console import Console
-from cryodenoise.dataset.order import batches, shuffled
+from cryodenoise.dataset.loader import Loader
+from cryodenoise.dataset.order import batches, share, shuffled
 from cryodenoise.dataset.reader import SplitReader
-from cryodenoise.dataset.stream import stream
-from cryodenoise.errors import UserError
+from cryodenoise.errors import Interrupted
 from cryodenoise.interruption import deferred
-from cryodenoise.models import MODELS
-from cryodenoise.training.checkpoints import (
-    BEST_NAME,
-    LAST_NAME,
-    Progress,
-    load_state,
-    predict,
-    require_same_prediction,
-    save_state,
-    save_weights,
-)
+from cryodenoise.metrics.accumulate import psnr_db
+from cryodenoise.models import Network
+from cryodenoise.training import narration, optimizers, scalars
+from cryodenoise.training.checkpoints import Progress
+from cryodenoise.training.keeper import Keeper
+from cryodenoise.training.processes import Group
+from cryodenoise.training.start import Started, largest_share, start
+from cryodenoise.training.step import Where, apply
+from cryodenoise.training.validation import validate
 
 _PROBE_SAMPLES = 2  # the fixed batch on which a reloaded checkpoint must predict the same
-_DIVERGENCE_CHECK_STEPS = 50  # reading the loss waits for a GPU, so not every step
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 def run_training(
     parameters: TrainParameters,
+    network: Network,
     data_dir: Path,
     dataset: DatasetRecord,
+    made_from: dict[str, Any],
     model_dir: Path,
-    device: torch.device,
+    group: Group,
     console: Console,
-) -> Progress:
-    """Train, from the start or from the state that model_dir holds.
+) -> Started:
+    """Train, from the start or from the state that model_dir holds; the run as it ended.
 
-    A signal ends the run after the step under way, its state saved; the state is also saved after each epoch. Weights,
-    history and best epoch do not depend on how often that happened.
+    A signal ends the run after the step under way, its state saved; the state is also saved after each epoch and every
+    `checkpoints.every_min` minutes. Weights, history and best epoch do not depend on how often that happened.
 
     Raises:
-        UserError: If a sample is damaged, the state is another network's, or the loss is no longer finite.
+        UserError: If a sample is damaged, the state is another run's, the loss is no longer finite, not even one sample
+            fits into the memory, or another process has ended.
         Interrupted: On a signal, after saving.
     """
-    torch.manual_seed(seeds.derive(parameters.seed, "weights") % 2**63)
-    network = devices.place(MODELS[parameters.model](), device)
-    optimizer = OPTIMIZERS[parameters.optimizer.name](network.parameters(), lr=parameters.optimizer.learning_rate)
-    progress = Progress()
-    best_weights: dict[str, torch.Tensor] = {}
-    last, best = model_dir / LAST_NAME, model_dir / BEST_NAME
-    if last.exists():
-        progress, best_weights = load_state(last, parameters.model, network, optimizer)
-        if best_weights:  # whatever became of the file since
-            save_weights(best, parameters.model, best_weights)
-        console.say(f"going on with epoch {progress.epoch}, step {progress.step + 1}")
-
+    started = start(parameters, network, dataset, made_from, model_dir, group, console)
+    progress, most = started.run.progress, largest_share(parameters, dataset, group.world)
     with (
         SplitReader(data_dir, dataset, "train") as train,
         SplitReader(data_dir, dataset, "validation") as validation,
+        scalars.writer(model_dir, parameters.tensorboard and group.first, progress.history) as write_scalars,
         deferred() as interruption,
     ):
-        first = np.arange(min(_PROBE_SAMPLES, validation.samples))
-        probe = devices.place(torch.from_numpy(validation.read(first)[0]), device)
+        first = np.arange(min(_PROBE_SAMPLES, validation.samples, progress.micro_batch_size))
+        probe = devices.place(torch.from_numpy(validation.read(first)[0]), group.device)
+        keeper = Keeper(started.run, model_dir, parameters.checkpoints, group, probe)
 
-        def save() -> None:
-            save_state(last, parameters.model, network, optimizer, progress, best_weights)
-            require_same_prediction(last, parameters.model, network, probe)
+        def asked() -> int:
+            stop = interruption()
+            return stop.number if stop else 0
 
-        def stop_if_asked() -> None:
-            if stop := interruption():
-                save()
+        def save_or_stop(save_now: bool = False) -> None:
+            number, due = group.highest(asked(), save_now or keeper.due())
+            if number or due:
+                keeper.save()
+            if number:
                 console.say(f"stopped in epoch {progress.epoch} after step {progress.step}: run again to go on")
-                raise stop
+                raise Interrupted(number)
 
-        while progress.epoch <= parameters.epochs:
+        console.say(narration.header(group.device.type == "cuda"))
+        while progress.epoch <= parameters.epochs and progress.target is None:
             label = f"epoch {progress.epoch}/{parameters.epochs}"
-            plan = batches(
-                shuffled(train.samples, parameters.seed, progress.epoch), parameters.batch_size, progress.step
-            )
             done_before = min(progress.step * parameters.batch_size, train.samples)
-            spent_s, started_s = progress.train_s, time.monotonic()
-            squared_error = torch.tensor(progress.squared_error, dtype=torch.float64, device=device)
-            with console.progress(label, train.samples, "patches", done_before) as advance:
-                for inputs, targets in _batches_on(device, train, plan, parameters.read_ahead):
-                    optimizer.zero_grad()
-                    loss = nn.functional.mse_loss(network(inputs), targets)
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-                    squared_error += loss.detach().double() * len(inputs)
-                    progress.step += 1
-                    advance(len(inputs))
-                    if progress.step % _DIVERGENCE_CHECK_STEPS == 0 or interruption():
-                        progress.squared_error = _finite(squared_error.item(), progress)
-                        progress.train_s = spent_s + time.monotonic() - started_s
-                        stop_if_asked()
-            progress.squared_error = _finite(squared_error.item(), progress)
-            progress.train_s = spent_s + time.monotonic() - started_s
+            with (
+                Loader(train, group.device, parameters.read_ahead_mib, most) as loader,
+                console.progress(label, train.samples, "patches", done_before) as advance,
+            ):
+                for samples in _steps(parameters, started, train.samples, loader, keeper, group):
+                    advance(samples)
+                    save_or_stop()
+            keeper.gather()
+            keeper.require_finite()
+            evaluated = started.run.evaluated()
+            group.average_buffers(evaluated)
+            began_s = time.monotonic()
+            with (
+                Loader(validation, group.device, parameters.read_ahead_mib, progress.micro_batch_size) as loader,
+                console.progress(f"{label}, validation", validation.samples, "patches") as advance,
+            ):
 
-            started_s, total = time.monotonic(), 0.0
-            plan = batches(np.arange(validation.samples), parameters.batch_size)
-            with console.progress(f"{label}, validation", validation.samples, "patches") as advance:
-                for inputs, targets in _batches_on(device, validation, plan, parameters.read_ahead):
-                    stop_if_asked()
-                    difference = predict(network, inputs).double() - targets
-                    total += difference.square().mean(dim=(1, 2, 3)).sum().item()
-                    advance(len(inputs))
-            epoch = Epoch(
-                epoch=progress.epoch,
-                train_mse=progress.squared_error / train.samples,
-                validation_mse=_finite(total, progress) / validation.samples,
-                elapsed_s=progress.train_s + time.monotonic() - started_s,
-                train_patches_per_s=train.samples / progress.train_s,
-            )
-            if progress.best_mse is None or epoch.validation_mse < progress.best_mse:
-                progress.best_epoch, progress.best_mse = epoch.epoch, epoch.validation_mse
-                best_weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
-                save_weights(best, parameters.model, best_weights)
-                require_same_prediction(best, parameters.model, network, probe)
-            progress.begin_epoch_after(epoch)
-            save()
-            console.say(
-                f"{label}: training MSE {epoch.train_mse:.6f}, validation MSE {epoch.validation_mse:.6f}, "
-                f"{epoch.train_patches_per_s:.1f} patches/s, {epoch.elapsed_s:.1f} s"
-            )
-        if stop := interruption():  # one that came with the last steps: all is saved
-            raise stop
-    return progress
+                def advance_or_stop(count: int, advance: Callable[[int], None] = advance) -> None:
+                    advance(count)
+                    save_or_stop()
+
+                mse, progress.input_mse = validate(
+                    evaluated, loader, validation.samples, progress.micro_batch_size,
+                    parameters.precision, group, advance_or_stop,
+                )  # fmt: skip
+            keeper.require_number(mse)
+            epoch = _finished_epoch(progress, train.samples, mse, time.monotonic() - began_s)
+            keeper.finish_epoch(epoch, evaluated)
+            psnr_db_reached = math.inf if epoch.validation_psnr_db is None else epoch.validation_psnr_db
+            if parameters.target and psnr_db_reached >= parameters.target.validation_psnr_db:
+                progress.target = TargetReached(
+                    epoch=epoch.epoch, samples_seen=epoch.samples_seen, elapsed_s=epoch.elapsed_s
+                )
+            write_scalars(epoch)
+            console.say(narration.row(epoch, parameters.epochs, devices.peak_memory_bytes(group.device)))
+            save_or_stop(save_now=True)
+        if number := group.highest(asked())[0]:  # a signal that came with the last state: all is saved
+            raise Interrupted(number)
+    return started
 
 
-def _batches_on(
-    device: torch.device, reader: SplitReader, plan: Iterable[np.ndarray], read_ahead: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    for inputs, targets in stream(reader, plan, read_ahead):
-        yield devices.place(torch.from_numpy(inputs), device), devices.place(torch.from_numpy(targets), device)
-
-
-def _finite(error: float, progress: Progress) -> float:
-    if not math.isfinite(error):
-        raise UserError(
-            f"training diverged: the loss is {error} in epoch {progress.epoch} by step {progress.step}: "
-            "lower optimizer.learning_rate and give a new model folder"
+def _steps(
+    parameters: TrainParameters,
+    started: Started,
+    samples: int,
+    loader: Loader,
+    keeper: Keeper,
+    group: Group,
+) -> Iterator[int]:
+    """Do what is left of an epoch, step by step; yields the samples of each step when all that it changes is noted."""
+    run, progress, batch_size = started.run, started.run.progress, parameters.batch_size
+    steps_per_epoch = -(-samples // batch_size)
+    order = shuffled(samples, parameters.seed, progress.epoch)
+    plan = [share(batch, group.rank, group.world) for batch in batches(order, batch_size, progress.step)]
+    begun_s, waited_s, read_bytes = time.monotonic() - progress.train_s, progress.waited_s, keeper.begin_epoch()
+    for indices, (inputs, targets) in zip(plan, loader.batches(plan), strict=True):
+        done = (progress.epoch - 1) * steps_per_epoch + progress.step
+        size = min(batch_size, samples - progress.step * batch_size)
+        seed = seeds.derive(parameters.seed, "step", done, group.rank) % 2**63  # of random layers
+        loss = started.step.gradients(inputs, targets, size, seed)
+        rate = optimizers.learning_rate(
+            parameters.optimizer, parameters.schedule, done, steps_per_epoch, parameters.epochs
         )
-    return error
+        if not apply(run.optimizer, run.scaler, rate, parameters.gradient_clip_norm):
+            progress.skipped_steps += 1
+        if run.average:
+            run.average.update(run.module, done)
+        progress.step += 1
+        progress.learning_rate = rate
+        progress.train_s, progress.waited_s = time.monotonic() - begun_s, waited_s + loader.waited_s
+        devices.hand_back_memory_above(group.device, parameters.memory_limit_gib)
+        keeper.note(loss, read_bytes + loader.read_bytes, Where(progress.epoch, progress.step, indices))
+        paused_s = time.monotonic()
+        yield size
+        begun_s += time.monotonic() - paused_s  # in which a state may have been saved
+
+
+def _finished_epoch(progress: Progress, samples: int, validation_mse: float, validation_s: float) -> Epoch:
+    psnr, of_inputs = psnr_db(validation_mse), psnr_db(progress.input_mse or 0.0)
+    return Epoch(
+        epoch=progress.epoch,
+        train_loss=progress.loss / samples,
+        validation_mse=validation_mse,
+        validation_psnr_db=psnr,
+        gain_over_input_db=None if psnr is None or of_inputs is None else psnr - of_inputs,
+        learning_rate=progress.learning_rate,
+        samples_seen=progress.samples_seen + samples,
+        elapsed_s=progress.elapsed_s + progress.train_s + validation_s,
+        train_patches_per_s=samples / progress.train_s,
+        read_mb_per_s=progress.read_bytes / 1e6 / progress.train_s,
+        waiting_fraction=min(progress.waited_s / progress.train_s, 1.0),
+        skipped_steps=progress.skipped_steps,
+    )

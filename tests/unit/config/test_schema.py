@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters, TrainParameters
+from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Document, Parameters
+from cryodenoise.config.training import TrainParameters
 from cryodenoise.errors import UserError
 
 RUN_FILES = Path(__file__).resolve().parents[3] / "run"
