@@ -39,7 +39,8 @@ def test_smoke_tasks_leave_their_documents(workspace: Path) -> None:
 
 
 def test_smoke_tasks_touch_only_their_subfolder(workspace: Path) -> None:
-    assert [path.name for path in workspace.iterdir()] == ["smoke"]
+    assert sorted(path.name for path in workspace.iterdir()) == ["code", "smoke"]
+    assert list((workspace / "code").iterdir()) == []
 
 
 def test_outputs_belong_to_the_caller(workspace: Path, caller: dict[str, Any]) -> None:
@@ -66,6 +67,25 @@ def test_own_micrographs_are_read_where_they_lie(workspace: Path, mlcube: Callab
     assert result.returncode == 0, result.stdout
     assert (own / "laptop/data/dataset.json").exists()
     assert sorted(raw.iterdir()) == before
+
+
+def test_code_of_ones_own_reaches_the_container(
+    workspace: Path, cube: Path, place: Path, mlcube: Callable[..., Completed]
+) -> None:
+    code, run_file = place / "own-code", place / "own-run/train.yaml"
+    (code / "mine").mkdir(parents=True)
+    (code / "mine/net.py").write_text("from torch import nn\ndef build(): return nn.Conv2d(1, 1, 3, padding=1)\n")
+    run_file.parent.mkdir()
+    run_file.write_text(yaml.safe_dump({"model": {"import": "mine.net:build"}, "epochs": 1}))
+    given = {"train": run_file, "test": cube / "run/smoke/test.yaml"}
+    for task, parameters_file in given.items():
+        result = mlcube(
+            "run", "--mlcube=.", f"--workspace={place}/own-network", f"--task={task}", f"code_dir={code}",
+            f"parameters_file={parameters_file}", f"data_dir={workspace}/smoke/data",
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout
+    report = json.loads((place / "own-network/results/report.json").read_text())
+    assert (report["model"], report["parameters"]) == ("mine.net:build", 10)
 
 
 @pytest.mark.usefixtures("image")
@@ -127,7 +147,7 @@ def test_docker_stop_ends_training_in_order(
         **caller,
     ) as process:
         assert process.stdout is not None
-        said = next((line for line in process.stdout if "epoch 1" in line), None)
+        said = next((line for line in process.stdout if "1/100000" in line), None)
         assert said is not None
         docker("stop", *docker("ps", "--quiet", "--filter", f"ancestor={image}").split())
         process.stdout.read()

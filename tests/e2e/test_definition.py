@@ -15,8 +15,10 @@ TASKS: dict[str, Any] = CUBE["tasks"]
 
 
 def folders(task: dict[str, Any]) -> Iterator[str]:
+    """The folders of data; code is shared by all run sets."""
     for direction in task["parameters"].values():
-        yield from (parameter["default"] for parameter in direction.values() if parameter["type"] == "directory")
+        named = {name: parameter for name, parameter in direction.items() if name != "code_dir"}
+        yield from (parameter["default"] for parameter in named.values() if parameter["type"] == "directory")
 
 
 def test_every_run_file_is_a_task_of_its_name() -> None:
@@ -37,10 +39,19 @@ def test_a_run_set_keeps_to_its_subfolder(run_set: str) -> None:
     assert {folder.split("/")[0] for folder in used} == {run_set}
 
 
-def test_the_baseline_writes_beside_the_full_benchmark() -> None:
-    for name in ("run/baseline/train.yaml", "run/baseline/test.yaml"):
-        outputs = TASKS[name]["parameters"]["outputs"]
-        assert all(parameter["default"].startswith("baseline/") for parameter in outputs.values())
+@pytest.mark.parametrize("name", TASKS)
+def test_train_and_test_can_be_given_code(name: str) -> None:
+    expected = {"type": "directory", "default": "code", "opts": "ro"}
+    takes_code = Path(name).stem in ("train", "test")
+    assert TASKS[name]["parameters"]["inputs"].get("code_dir") == (expected if takes_code else None)
+
+
+@pytest.mark.parametrize("run_set", ["baseline", "unet", "dncnn12", "emdenoise"])
+def test_other_networks_write_beside_the_full_benchmark(run_set: str) -> None:
+    for task in ("train", "test"):
+        parameters = TASKS[f"run/{run_set}/{task}.yaml"]["parameters"]
+        assert parameters["inputs"]["data_dir"]["default"] == "data"
+        assert all(output["default"].startswith(f"{run_set}/") for output in parameters["outputs"].values())
 
 
 def test_the_image_bears_the_version_of_the_program() -> None:
