@@ -30,7 +30,7 @@ from workspaces import Workspace
         ("train", "optimizer: [adam]", ["optimizer: found", "adam"]),
         ("train", "optimizer: {learning_rate: .nan}", ["optimizer.learning_rate", "finite"]),
         ("train", "optimizer: {learning_rate: .inf}", ["optimizer.learning_rate", "finite"]),
-        ("train", "optimizer: {name: adamax}", ["optimizer.name", '"adamw"', "'adam'", "'sgd'"]),
+        ("train", "optimizer: {name: adamax}", ["optimizer.name", '"adamax"', "'adam'", "'sgd'"]),
         ("train", "device: gpu", ["device", '"gpu"', "'auto'", "'cuda'"]),
         ("preprocess", "split: 3", ["split: found 3"]),
         ("preprocess", "patches: null", ["patches: found null"]),
