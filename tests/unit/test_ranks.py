@@ -11,7 +11,9 @@ def test_without_a_launcher_a_process_is_alone() -> None:
 
 
 def test_a_launcher_tells_the_place() -> None:
-    assert of_environment({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}) == Rank(3, 8, 4)
+    assert of_environment({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}) == Rank(3, 8, 4, 3)
+    told = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+    assert of_environment(told) == Rank(5, 8, 4, 1)
     assert not of_environment({"RANK": "3", "WORLD_SIZE": "8"}).first
 
 
