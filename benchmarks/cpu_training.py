@@ -25,7 +25,7 @@ POLICIES: dict[str, dict[str, str]] = {"default": {}, "PASSIVE": {"OMP_WAIT_POLI
 
 LARGE_PX, LARGE_BATCH = 1024, 4
 ROUNDS, SECONDS = 3, 6.0
-KINDS = ("step", "score")
+KINDS = ("train", "score")
 HANDLED: dict[str, dict[str, str]] = {
     "handed back": {},
     "kept": {},

@@ -25,7 +25,7 @@ def train(workspace: Path, world: int, steps: int) -> dict[str, Any]:
     """training.json of a run by so many processes."""
     samples = DatasetRecord.load_document(workspace / "data/dataset.json").splits["train"].samples
     run_file, model_dir = workspace / "scaling.yaml", workspace / "models" / f"scaling-{world}-{time.time_ns()}"
-    optimizer = {"name": "sgd", "learning_rate": 0.1}
+    optimizer = {"name": "sgd", "learning_rate": 0.01}
     run_file.write_text(
         json.dumps({"optimizer": optimizer, "epochs": steps, "batch_size": samples, "micro_batch_size": 4})
     )

@@ -36,6 +36,7 @@ from cryodenoise.models import MODELS
 BATCH, PATCH_PX, SEED, LEARNING_RATE = 4, 1024, 42, 1e-3
 PIXELS = PATCH_PX**2
 GIGA = 1e9
+LOOP = "the loop"
 
 
 class Patches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -113,12 +114,16 @@ def in_own_process(function: str, *words: str) -> dict[str, float]:
 
 
 def machine(device: torch.device) -> dict[str, float]:
-    """Measured rates: float32 (and bfloat16) matrix products, and copies in memory counted as read and written."""
+    """Measured rates: matrix products in each precision that the device has, and copies in memory, read and written."""
     found = {}
     side, copies = (8192, 1 << 28) if device.type == "cuda" else (2048, 1 << 26)
-    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        if name == "bf16" and not bf16_is_native(device):
-            continue
+    dtypes = {"fp32": torch.float32}
+    if bf16_is_native(device):
+        dtypes["bf16"] = torch.bfloat16
+    if device.type == "cuda":
+        dtypes |= {"tf32": torch.float32, "fp16": torch.float16}
+    for name, dtype in dtypes.items():
+        torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
         a = torch.rand(side, side, device=device, dtype=dtype)
         found[f"{name}_flop_per_s"] = 2 * side**3 / _seconds(lambda a=a: a @ a, device)
     a, b = (torch.rand(copies, device=device) for _ in range(2))
@@ -184,10 +189,10 @@ def make_data(workspace: Path, micrographs: int) -> None:
 
 
 def settings(device: torch.device) -> Iterator[tuple[str, dict[str, object]]]:
-    """What is compared with the loop."""
+    """What is compared with the loop; names begin with the precision of products."""
     yield "fp32", {}
     if device.type == "cuda":
-        yield "fp32, tf32, not deterministic", {"tf32": True, "deterministic": False}
+        yield "tf32, not deterministic", {"tf32": True, "deterministic": False}
     yield "fp32, compiled", {"compile": True, "epochs": 2}  # the first compiles
     if bf16_is_native(device):
         yield "bf16", {"precision": "bf16"}
@@ -211,10 +216,10 @@ def compare(workspace: Path, model: str, device: torch.device, rounds: int, rate
             if found := ours(workspace, f"{model}-{name.replace(', ', '-').replace(' ', '-')}-{number}", keys):
                 runs.setdefault(name, []).append(found)
     reference = max(loops, key=lambda run: run["patches_per_s"])
-    for name, results in [("the loop", loops), *runs.items()]:
+    for name, results in [(LOOP, loops), *runs.items()]:
         fastest = max(results, key=lambda run: run["patches_per_s"])
         rate, mse = fastest["patches_per_s"], fastest["validation_mse"]
-        products = rate * operations / rates.get(f"{name[:4]}_flop_per_s", rates["fp32_flop_per_s"])
+        products = rate * operations / rates["fp32_flop_per_s" if name == LOOP else f"{name[:4]}_flop_per_s"]
         off = f"{mse:.6f} {100 * (mse / reference['validation_mse'] - 1):+.2f}%"
         ratio, gib = rate / reference["patches_per_s"], fastest["bytes"] / 2**30
         memory = rate * traffic / rates["bytes_per_s"]

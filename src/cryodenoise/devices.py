@@ -46,6 +46,8 @@ def choose(name: str, deterministic: bool = True, tf32: bool = False, index: int
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only with a fixed workspace
     torch.use_deterministic_algorithms(deterministic)
+    # Otherwise every new tensor is first filled, in case somebody reads it before it is written: a tenth of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -55,7 +57,7 @@ def choose(name: str, deterministic: bool = True, tf32: bool = False, index: int
     else:
         device = torch.device("cuda", index % torch.cuda.device_count())
         torch.cuda.set_device(device)
-    _start_memory_figures_anew(device)
+    start_memory_figures_anew(device)
     return device
 
 
@@ -76,7 +78,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_host_memory_bytes() -> int:
-    """Largest resident memory that this process has had since `choose`.
+    """Largest resident memory that this process has had since `start_memory_figures_anew`.
 
     Linux keeps it as VmHWM, which can be started anew; getrusage's figure also counts what the process was before exec.
     """
@@ -85,10 +87,11 @@ def peak_host_memory_bytes() -> int:
 
 
 def peak_device_memory_bytes(device: torch.device) -> int | None:
-    """Largest memory that this process has taken on a GPU since `choose`, its context included; None on the processor.
+    """Largest memory of this process on a GPU since `start_memory_figures_anew`; None on the processor.
 
-    It is what PyTorch's allocator reserved at most, and an estimate of the context, whose size CUDA does not tell: what
-    the card has in use now beyond that, but no more than RESERVE_BYTES, since other processes may be among it.
+    It is what PyTorch's allocator reserved at most, and with it an estimate of the context, whose size CUDA does not
+    tell: what the card has in use now beyond that, but no more than RESERVE_BYTES, since other processes may be among
+    it.
     """
     if device.type != "cuda":
         return None
@@ -217,7 +220,8 @@ def slow_precision(device: torch.device, precision: str) -> str | None:
     return None
 
 
-def _start_memory_figures_anew(device: torch.device) -> None:
+def start_memory_figures_anew(device: torch.device) -> None:
+    """Let the peak figures be those of what comes now."""
     _hand_back_memory()  # else what an earlier task freed would count as this one's
     with suppress(OSError):  # where /proc is read-only the figure is that of the whole process
         Path("/proc/self/clear_refs").write_text("5")

@@ -19,11 +19,10 @@ from cryodenoise.dataset.reader import SplitReader, aligned
 READING_THREADS = 4
 """Reads in flight."""
 Batch = tuple[torch.Tensor, ...]
-_TASK_BYTES = (
-    1 << 22
-)  # what a thread is given at a time, or one sample if that is longer: less would cost more to hand over
+_TASK_BYTES = 1 << 22
+"""What a thread is given at a time, or one sample if that is longer: less would cost more to hand over."""
 _MOST_BUFFERS = 32
-_SERIAL_PIXELS = 1 << 14  # PyTorch converts so few without threads of its own
+_SERIAL_PIXELS = (1 << 15) - 64  # PyTorch converts so few without threads of its own
 _TORCH_DTYPES: dict[SampleDtype, torch.dtype] = {"<f4": torch.float32, "<f2": torch.float16}
 
 

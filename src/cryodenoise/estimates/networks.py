@@ -43,6 +43,20 @@ class Cost:
     micro_batch_size: int
 
 
+def seconds_of_training(cost: Cost, epochs: int, training: int, validation: int) -> float:
+    """What a training computes, by one process.
+
+    Of each patch forward and backward, which takes twice as long; of one for validation forward alone.
+
+    Args:
+        cost: As `cost_of_training` tells it.
+        epochs: How often all patches are visited.
+        training: Patches.
+        validation: Likewise.
+    """
+    return epochs * (training + validation / 3) / cost.patches_per_s
+
+
 def cost_of_training(
     parameters: TrainParameters, network: Network, side_px: int, device: torch.device, quick: bool = False
 ) -> Cost:

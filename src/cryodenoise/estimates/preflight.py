@@ -8,12 +8,13 @@ from cryodenoise import devices
 from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.config.training import TrainParameters
 from cryodenoise.errors import UserError
-from cryodenoise.estimates.networks import cost_of_training
+from cryodenoise.estimates.networks import cost_of_training, seconds_of_training
 from cryodenoise.estimates.rows import bytes_of_states
 from cryodenoise.estimates.table import duration, gibibytes, size
 from cryodenoise.files import free_bytes, require_space
 from cryodenoise.models import Network, parameter_count
 from cryodenoise.ranks import Rank
+from cryodenoise.training.checkpoints import BEST_NAME, states
 from cryodenoise.training.start import largest_share
 
 
@@ -40,7 +41,8 @@ def preflight(
             not fit onto the disk.
     """
     states_bytes = bytes_of_states(parameters, parameter_count(network.build()))
-    require_space(model_dir, states_bytes)
+    there = [path for path in (*states(model_dir), model_dir / BEST_NAME) if path.exists()]  # of a run that goes on
+    require_space(model_dir, states_bytes - sum(path.stat().st_size for path in there))
     share = largest_share(parameters, dataset, place.world)
     cost = cost_of_training(
         parameters.model_copy(update={"batch_size": share}), network, dataset.sample_shape[0], device, quick=True
@@ -63,7 +65,8 @@ def preflight(
         lines.append(slow)
     if needed_bytes > available_bytes:
         lines.append(f"{where}: less is free than is needed: end other programs, or lower memory_limit_gib")
-    visited = parameters.epochs * (dataset.splits["train"].samples + dataset.splits["validation"].samples)
+    training, validation = (dataset.splits[name].samples for name in ("train", "validation"))
+    elapsed_s = seconds_of_training(cost, parameters.epochs, training, validation) / place.world
     rate = cost.patches_per_s * place.world
-    lines.append(f"time: about {duration(visited / rate)} at {rate:.3g} patches/s, reading left out")
+    lines.append(f"time: about {duration(elapsed_s)} at {rate:.3g} patches/s, reading left out")
     return lines

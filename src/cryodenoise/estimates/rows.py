@@ -11,7 +11,7 @@ from cryodenoise.config.training import TrainParameters
 from cryodenoise.dataset.layout import SAMPLE_DTYPES, ranges_of_splits, sample_bytes, samples_in_files
 from cryodenoise.dataset.writer import lengths
 from cryodenoise.estimates.disks import Rates
-from cryodenoise.estimates.networks import Cost, cost_of_scoring, cost_of_training
+from cryodenoise.estimates.networks import Cost, cost_of_scoring, cost_of_training, seconds_of_training
 from cryodenoise.estimates.preprocessing import seconds_a_patch
 from cryodenoise.estimates.simulation import memory_bytes, seconds_a_micrograph
 from cryodenoise.estimates.table import Row, gibibytes, size
@@ -116,8 +116,9 @@ def train_row(parameters: TrainParameters, network: Network, samples: Samples, r
         f"{size(visited * pair_bytes)}"
     )
     weights = parameter_count(network.build())
-    elapsed_s = max(visited / cost.patches_per_s, visited * pair_bytes / rates.read)
-    basis.append(f"train: {cost.patches_per_s:.1f} patches/s on {cost.device}, just now; validation is faster")
+    computing_s = seconds_of_training(cost, epochs, counts["train"], counts["validation"])
+    elapsed_s = max(computing_s, visited * pair_bytes / rates.read)
+    basis.append(f"train: {cost.patches_per_s:.1f} patches/s on {cost.device}, just now")
     return Row("train", what, 0, bytes_of_states(parameters, weights), cost.host_bytes, _memory(cost), elapsed_s)
 
 

@@ -19,7 +19,7 @@ those in use, as benchmarks/RESULTS.md tells; on a GPU an assumption, for rounde
 def micro_batch(
     parameters: TrainParameters, sample_shape: tuple[int, int], batch_size: int, attempt: Callable[[int], None]
 ) -> int:
-    """Samples at a time: what the run file says, if that fits, else as many as fit.
+    """Samples at a time: what the run file says, else the fewest that need no more parts of a batch than the most do.
 
     Args:
         parameters: The run file.
@@ -37,7 +37,10 @@ def micro_batch(
             f"micro_batch_size: {parameters.micro_batch_size}: only {fitting} patches at a time fit into the "
             f"{parameters.memory_limit_gib:g} GiB of memory_limit_gib: lower the one or raise the other"
         )
-    return fitting
+    if parameters.micro_batch_size:
+        return fitting
+    parts = -(-batch_size // fitting)
+    return -(-batch_size // parts)
 
 
 def largest_micro_batch(

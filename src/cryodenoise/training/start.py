@@ -95,6 +95,7 @@ def start(
     # Never more than before an interruption, so that the weights are those of an undisturbed run.
     fitting = micro_batch(parameters, sample_shape, min(share, run.progress.micro_batch_size or share), attempt)
     run.progress.micro_batch_size = -group.highest(-fitting)[0]
+    devices.start_memory_figures_anew(device)  # the search went to the limit, training may not
 
     fused = module
     if parameters.compile:

@@ -8,6 +8,7 @@ from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.config.training import TrainParameters
 from cryodenoise.errors import UserError
 from cryodenoise.estimates.preflight import preflight
+from cryodenoise.estimates.rows import bytes_of_states
 from cryodenoise.models import MODELS
 from cryodenoise.ranks import Rank
 from workspaces import Workspace
@@ -62,5 +63,20 @@ def test_a_disk_that_holds_no_states_is_an_error(
     dataset: DatasetRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "free_bytes", lambda _: 1000)
+    with pytest.raises(UserError, match="free"):
+        lines(dataset, tmp_path)
+
+
+@pytest.mark.usefixtures("memory")
+def test_states_of_a_run_that_goes_on_are_not_asked_for_again(
+    dataset: DatasetRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = bytes_of_states(TrainParameters(), 2625)
+    monkeypatch.setattr(files, "_SPARE_BYTES", 0)
+    for number, name in enumerate(("last.safetensors", "last-2.safetensors", "best.safetensors")):
+        monkeypatch.setattr(files, "free_bytes", lambda _, taken=1000 * number: needed - taken)
+        lines(dataset, tmp_path)
+        (tmp_path / name).write_bytes(bytes(1000))
+    monkeypatch.setattr(files, "free_bytes", lambda _: needed - 3001)
     with pytest.raises(UserError, match="free"):
         lines(dataset, tmp_path)

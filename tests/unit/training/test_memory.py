@@ -74,9 +74,18 @@ def test_the_run_files_micro_batch_is_taken_if_it_fits() -> None:
     parameters = TrainParameters(batch_size=16, micro_batch_size=4)
     assert micro_batch(parameters, SHAPE, 16, limited(10)) == 4
     assert micro_batch(parameters, SHAPE, 3, limited(10)) == 3
-    assert micro_batch(TrainParameters(batch_size=16), SHAPE, 16, limited(10)) == 10
     with pytest.raises(UserError, match="micro_batch_size: 4: only 3 patches at a time fit into the 8 GiB"):
         micro_batch(parameters, SHAPE, 16, limited(3))
+
+
+@settings(deadline=None)
+@given(batch_size=st.integers(1, 300), most_samples=st.integers(1, 400))
+def test_parts_of_a_batch_are_as_few_as_fit_and_of_even_size(batch_size: int, most_samples: int) -> None:
+    found = micro_batch(TrainParameters(batch_size=batch_size), SHAPE, batch_size, limited(most_samples))
+    parts = -(-batch_size // found)
+    assert found <= most_samples
+    assert parts == -(-batch_size // min(batch_size, most_samples))
+    assert found * parts - batch_size < parts
 
 
 class Allocator:
