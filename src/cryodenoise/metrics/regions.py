@@ -15,7 +15,12 @@ RING_ANGSTROM = 60.0
 _FEWEST_PX = 16
 
 
-def region_snr_db(image: np.ndarray, particles: Sequence[Particle], pixel_size_angstrom: float) -> np.ndarray:
+def region_snr_db(
+    image: np.ndarray,
+    particles: Sequence[Particle],
+    pixel_size_angstrom: float,
+    measured: Sequence[int] | None = None,
+) -> np.ndarray:
     """10·log10((μ_signal − μ_background)² / var_background) of each particle and its surroundings, in dB.
 
     The definition of Topaz-Denoise (Bepler et al., Nat. Commun. 11, 5208 (2020)), whose figure for a set is the mean
@@ -25,15 +30,17 @@ def region_snr_db(image: np.ndarray, particles: Sequence[Particle], pixel_size_a
         image: A micrograph, of shape (h, w), any real type.
         particles: What it shows.
         pixel_size_angstrom: Pixel size.
+        measured: Indices of the particles that are measured; None measures all.
 
     Returns:
-        One value for each particle whose regions lie whole within the image and leave some background, float64; −∞
-        where the means are equal.
+        One value for each measured particle whose regions lie whole within the image and leave some background,
+        float64; −∞ where the means are equal.
     """
     places = np.array([(each.y_px, each.x_px) for each in particles]).reshape(-1, 2) * pixel_size_angstrom
     clear = np.array([each.radius_angstrom for each in particles]) + CLEAR_ANGSTROM
     values = []
-    for number, place in enumerate(places):
+    for number in range(len(places)) if measured is None else measured:
+        place = places[number]
         reach = clear[number] + RING_ANGSTROM
         first = np.floor((place - reach) / pixel_size_angstrom).astype(int)
         last = np.ceil((place + reach) / pixel_size_angstrom).astype(int)

@@ -40,10 +40,17 @@ _UNREAD = {3: " (complex numbers)", 4: " (complex numbers)", 16: " (colours)", 1
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
+    """Where the pixels of an MRC file are: image after image, row after row, without gaps.
+
+    Attributes:
+        header: Rows, columns and number of images.
+        pixel_type: With its byte order.
+        offset_bytes: Where the first pixel is.
+    """
+
     header: Header
     pixel_type: np.dtype
-    """With its byte order."""
     offset_bytes: int
 
 
@@ -54,24 +61,40 @@ def read_header(path: Path) -> Header:
         UserError: If the file is no MRC file, is not as long as its header says, or holds other than real numbers.
     """
     with opened(path) as stream:
-        return _layout(path, stream).header
+        return _layout_of_movie(path, stream).header
 
 
 def read(path: Path) -> np.ndarray:
     """The image, or the sum of the frames, of an MRC file; see `micrographs.read`."""
     with opened(path) as stream:
-        layout = _layout(path, stream)
+        layout = _layout_of_movie(path, stream)
         return summed(path, layout.header, _blocks(path, stream, layout))
 
 
 def read_halves(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The sums of the even, the odd and all frames of an MRC file; see `micrographs.read_halves`."""
     with opened(path) as stream:
-        layout = _layout(path, stream)
+        layout = _layout_of_movie(path, stream)
         return summed_halves(path, layout.header, _blocks(path, stream, layout))
 
 
-def _layout(path: Path, stream: BinaryIO) -> _Layout:
+def read_layout(path: Path) -> Layout:
+    """Read and check the header of an MRC file, whatever the number of its images.
+
+    Raises:
+        UserError: As `read_header`.
+    """
+    with opened(path) as stream:
+        return _layout(path, stream)
+
+
+def _layout_of_movie(path: Path, stream: BinaryIO) -> Layout:
+    layout = _layout(path, stream)
+    require_frames(path, layout.header.frames)
+    return layout
+
+
+def _layout(path: Path, stream: BinaryIO) -> Layout:
     raw = stream.read(HEADER_BYTES)
     if len(raw) < HEADER_BYTES:
         raise UserError(f"{path}: {len(raw)} bytes, shorter than the {HEADER_BYTES} of an MRC header: {REMEDY}")
@@ -98,8 +121,7 @@ def _layout(path: Path, stream: BinaryIO) -> _Layout:
         raise UserError(
             f"{path}: {size_bytes} bytes, its header asks for {expected_bytes}: it is truncated or damaged: {REMEDY}"
         )
-    require_frames(path, frames)
-    return _Layout(Header(height, width, pixel_size, frames), pixel_type, offset)
+    return Layout(Header(height, width, pixel_size, frames), pixel_type, offset)
 
 
 def _first_numbers(path: Path, raw: bytes) -> tuple[str, int, int, int, int]:
@@ -118,7 +140,7 @@ def _first_numbers(path: Path, raw: bytes) -> tuple[str, int, int, int, int]:
     return min(readings)[1]
 
 
-def _blocks(path: Path, stream: BinaryIO, layout: _Layout) -> Iterator[Block]:
+def _blocks(path: Path, stream: BinaryIO, layout: Layout) -> Iterator[Block]:
     """All pixels, whole rows at a time unless they are very long."""
     height, width = layout.header.height_px, layout.header.width_px
     rows = max(1, BLOCK_PIXELS // width)

@@ -46,17 +46,34 @@ def power_spectrum(image: np.ndarray, side_px: int) -> np.ndarray:
 
 def radial(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies and means of a power spectrum over rings, as `radial_power_spectrum` gives them."""
-    shorter = min(power.shape)
-    frequency = np.hypot(np.fft.fftfreq(power.shape[0])[:, None], np.fft.fftfreq(power.shape[1])[None, :])
-    ring = np.rint(frequency * shorter).astype(np.int64).ravel()
+    frequency, ring = rings(*power.shape)
     count, sums, frequencies = (
-        np.bincount(ring, weights)[1 : int(HIGHEST * shorter) + 1]
+        np.bincount(ring.ravel(), weights)[1 : highest_ring(*power.shape) + 1]
         for weights in (None, power.ravel(), frequency.ravel())
     )
     return frequencies / count, sums / count
 
 
+def rings(height_px: int, width_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of every coefficient of an image's transform, frequency 0 first: its frequency in cycles per pixel, and its ring.
+
+    Ring k lies around k/n cycles per pixel, with n the shorter side; 0 holds the mean.
+    """
+    frequency = np.hypot(np.fft.fftfreq(height_px)[:, None], np.fft.fftfreq(width_px)[None, :])
+    return frequency, np.rint(frequency * min(height_px, width_px)).astype(np.int64)
+
+
+def highest_ring(height_px: int, width_px: int) -> int:
+    """The last ring that the corners of the transform do not cut."""
+    return int(HIGHEST * min(height_px, width_px))
+
+
+def hann(side_px: int) -> np.ndarray:
+    """Hann's window along one side, without the zeros at its ends, float64 of shape (side_px,)."""
+    return np.hanning(side_px + 2)[1:-1]
+
+
 def _periodogram(image: np.ndarray) -> np.ndarray:
-    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in image.shape))
+    window = np.outer(*(hann(side) for side in image.shape))
     transform = np.fft.fft2((image - image.mean(dtype=np.float64)) * window)
     return np.asarray(np.abs(transform) ** 2 / np.square(window).sum())
