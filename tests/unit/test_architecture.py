@@ -14,10 +14,10 @@ FLOORS = {
     "report": 5, "estimates": 5,
     "preprocessing": 4, "training": 4, "evaluation": 4,
     "sources": 3,
-    "models": 2, "metrics": 2, "simulation": 2,
+    "models": 2, "baselines": 2, "metrics": 2, "simulation": 2,
     "micrographs": 1, "dataset": 1,
     "config": 0, "signal": 0, "errors": 0, "files": 0, "seeds": 0, "console": 0, "claims": 0, "environment": 0,
-    "interruption": 0, "devices": 0, "ranks": 0, "findings": 0, "__init__": 0,
+    "interruption": 0, "devices": 0, "energy": 0, "ranks": 0, "findings": 0, "__init__": 0,
 }  # fmt: skip
 """Each file or folder of the package and its floor (docs/ARCHITECTURE.md)."""
 
