@@ -18,6 +18,7 @@ from cryodenoise.dataset.reader import SplitReader, open_dataset
 from cryodenoise.models import MODELS
 from cryodenoise.models.weights import read_tensors
 from cryodenoise.training.checkpoints import load_network, predict
+from cryodenoise.training.record import open_trainings
 from processes import PATIENCE_S
 from workspaces import Workspace
 
@@ -182,12 +183,15 @@ def test_the_end_of_one_process_is_told_by_the_others_and_costs_nothing(preproce
         process.communicate()
 
 
-def test_processes_of_different_runs_do_not_train_together(preprocessed: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("key", "place"), [("seed", "parameters.seed"), ("repeat", "repeat")])
+def test_processes_of_different_runs_do_not_train_together(
+    preprocessed: Workspace, tmp_path: Path, key: str, place: str
+) -> None:
     preprocessed.write("train", SGD)
     processes = []
     port = str(free_port())
-    for rank, seed in ((0, 1), (1, 2)):
-        run_file = preprocessed.write("train", {**SGD, "seed": seed}).rename(tmp_path / f"{rank}.yaml")
+    for rank, value in ((0, 1), (1, 2)):
+        run_file = preprocessed.write("train", {**SGD, key: value}).rename(tmp_path / f"{rank}.yaml")
         words = [word for word in preprocessed.arguments("train") if "parameters_file" not in word]
         variables = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         processes.append(
@@ -199,7 +203,7 @@ def test_processes_of_different_runs_do_not_train_together(preprocessed: Workspa
     (first_code, _, first_errors), (code, _, errors) = map(ended, processes)
     assert (first_code, code) == (2, 2)
     assert "another run than process 0" in errors
-    assert "parameters.seed: 1 there, 2 now" in errors
+    assert f"({place}: 1 there, 2 now)" in errors
     assert "another process of this run has ended" in first_errors
 
 
@@ -213,3 +217,40 @@ def test_processes_that_cannot_meet_say_so(preprocessed: Workspace) -> None:
     assert done.returncode == 2
     assert "MASTER_ADDR" in done.stderr
     assert "torchrun" in done.stderr
+
+
+def test_processes_repeat_a_training_together(preprocessed: Workspace) -> None:
+    preprocessed.write("train", {**SGD, "epochs": 1, "seed": 4})
+    assert [ended(process)[0] for process in launch(preprocessed, 2)] == [0, 0]
+    _, plain = trained(preprocessed)
+    shutil.rmtree(preprocessed / "model")
+    preprocessed.write("train", {**SGD, "epochs": 1, "seed": 3, "repeat": 2})
+    processes = [ended(process) for process in launch(preprocessed, 2)]
+    assert [code for code, _, _ in processes] == [0, 0], processes
+    assert [bool(output) for _, output, _ in processes] == [True, False]
+    found = open_trainings(preprocessed / "model")
+    assert [(record.processes, record.trainings) for _, record in found] == [(2, 2), (2, 1)]
+    second = read_tensors(preprocessed / "model/repeat-2/last.safetensors")[0]
+    for name, value in plain.items():
+        assert torch.equal(second[name], value)
+
+
+def test_a_signal_to_one_process_stops_all_of_them_in_a_further_training_and_they_go_on(
+    preprocessed: Workspace,
+) -> None:
+    changes = {**SGD, "epochs": 40, "repeat": 2}
+    preprocessed.write("train", changes)
+    first, second = launch(preprocessed, 2)
+    assert first.stdout is not None
+    for line in first.stdout:
+        if line.split()[:1] == ["2/40"]:
+            second.send_signal(signal.SIGTERM)
+            break
+    assert [ended(process)[0] for process in (first, second)] == [143, 143]
+    names = [str(path.relative_to(preprocessed / "model")) for path in (preprocessed / "model").rglob("*.json")]
+    assert sorted(names) == ["repeat-2/unfinished.json", "unfinished.json"]
+    processes = [ended(process) for process in launch(preprocessed, 2)]
+    assert [code for code, _, _ in processes] == [0, 0], processes
+    assert "going on with epoch" in processes[0][1]
+    found = open_trainings(preprocessed / "model")
+    assert [(len(record.history), record.sessions) for _, record in found] == [(40, 1), (40, 2)]

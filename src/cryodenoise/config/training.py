@@ -134,6 +134,9 @@ class TrainParameters(Parameters):
     """Whether a GPU may round the factors of float32 products to 10 bits, which is faster."""
     seed: int = Field(42, ge=0)
     """Seed of the initial weights, of the order of the samples and of random layers."""
+    repeat: int = Field(1, ge=1, le=100)
+    """Trainings that differ by their seed alone, the first having `seed`, the next one more, and so on: scores then
+    have a mean, a spread and an interval across seeds. May be raised later."""
     deterministic: bool = True
     """Whether the same machine must give the same weights, bit for bit, which costs speed on a GPU."""
     compile: bool = False
@@ -160,3 +163,15 @@ class TrainParameters(Parameters):
                 f"schedule.warmup_epochs is {warmup:g}, and {name} over {self.epochs} epochs takes {most}: lower it"
             )
         return self
+
+    def determining(self) -> dict[str, Any]:
+        """The parameters that determine the output of a training; how many others there are does not."""
+        return self.model_dump(mode="json", exclude={*self.MACHINE_KEYS, "repeat"})
+
+    def training(self, number: int) -> Self:
+        """The parameters of one training alone.
+
+        Args:
+            number: Which, counted from 1.
+        """
+        return self.model_copy(update={"seed": self.seed + number - 1, "repeat": 1})

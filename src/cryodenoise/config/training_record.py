@@ -62,13 +62,15 @@ class TrainingRecord(Document):
     """model/training.json: what was trained, on what, and how it went."""
 
     FORMAT: ClassVar[str] = "cryodenoise/training"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     TASK: ClassVar[str] = "train"
 
     model: Model
     """Name of the network, or where one's own is."""
     parameters: int
     """Number of trained values."""
+    trainings: int = Field(ge=1)
+    """Trainings in the folder: this one and, in its folders repeat-2, repeat-3, …, those that differ by their seed."""
     weights: WeightsFile
     """Weights of the epoch with the lowest validation error."""
     best_epoch: int

@@ -1,17 +1,20 @@
 """How fast, and in how much memory, this machine trains and scores: the program's own steps on made-up patches."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import psutil
 import torch
 
 from cryodenoise import devices
+from cryodenoise.baselines import Known
 from cryodenoise.config.run_files import TestParameters
 from cryodenoise.config.training import TrainParameters
 from cryodenoise.dataset.loader import buffers_within
-from cryodenoise.metrics.accumulate import AffineFit, ScoreSums
+from cryodenoise.evaluation import references
+from cryodenoise.evaluation.comparison import DENOISED, NOISY, Comparison
+from cryodenoise.metrics.spectral import spectra
 from cryodenoise.models import Network
 from cryodenoise.training import objectives
 from cryodenoise.training.checkpoints import predict
@@ -90,8 +93,9 @@ def cost_of_training(
     return Cost(devices.name_of(device), rate, psutil.Process().memory_info().rss + waiting, needed, micro)
 
 
+@torch.no_grad()
 def cost_of_scoring(parameters: TestParameters, network: Network, side_px: int, with_truth: bool) -> Cost:
-    """Both passes over a patch: the fit of the affine map, then the network and the scores of it and its references.
+    """Both passes over a patch: fitting what is fitted to the split, then the network, filters, and all their scores.
 
     Args:
         parameters: Batch size and device.
@@ -105,13 +109,28 @@ def cost_of_scoring(parameters: TestParameters, network: Network, side_px: int, 
     device = devices.choose(parameters.device)
     module = devices.place(network.build(), device)
 
+    def made_up() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        with torch.random.fork_rng(devices=[]):
+            noisy, target = (devices.place(torch.rand(1, 1, side_px, side_px), device) for _ in range(2))
+        yield noisy, target
+
+    filters = references.fitted(references.chosen(False), Known(made_up, made_up, None), lambda _: None)
+    comparison = Comparison(1, (side_px, side_px), device)
+    ((noisy, target),) = made_up()
+    comparison.fit(noisy, target)
+    comparison.end_fit()
+
     def step(images: torch.Tensor) -> None:
         denoised = predict(module, images)
         for _ in range(1 + with_truth):
-            AffineFit().add(images, images)
-            sums = ScoreSums()
-            for scored in (denoised, images, images.double()):
-                sums.add(scored, images)
+            comparison.fit(images, images)
+        for number in range(len(images)):
+            one = slice(number, number + 1)
+            shown = {DENOISED: denoised[one], NOISY: images[one]}
+            transforms = {name: spectra(image) for name, image in shown.items()}
+            shown |= {name: fit.denoise(images[one]) for name, fit in filters.items()}
+            for _ in range(1 + with_truth):
+                comparison.add(0, shown, images[one], transforms)
 
     batch_size, on_gpu = parameters.batch_size, device.type == "cuda"
     tried = batch_size if on_gpu else min(batch_size, max(1, _PIXELS_ON_PROCESSOR // side_px**2))

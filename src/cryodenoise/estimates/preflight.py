@@ -25,6 +25,7 @@ def preflight(
     model_dir: Path,
     device: torch.device,
     place: Rank,
+    trainings: int = 1,
 ) -> list[str]:
     """Memory, disk and time of a training, a line each; time rests on one step, and is that of all its epochs.
 
@@ -35,12 +36,13 @@ def preflight(
         model_dir: Where states will be written; it is there.
         device: Where.
         place: How many processes train together, and how many of them on this machine.
+        trainings: How many such trainings are to come, one after the other; disk and time are those of all.
 
     Raises:
         UserError: If not one patch fits into memory_limit_gib, the device has less memory than is needed, or states do
             not fit onto the disk.
     """
-    states_bytes = bytes_of_states(parameters, parameter_count(network.build()))
+    states_bytes = trainings * bytes_of_states(parameters, parameter_count(network.build()))
     there = [path for path in (*states(model_dir), model_dir / BEST_NAME) if path.exists()]  # of a run that goes on
     require_space(model_dir, states_bytes - sum(path.stat().st_size for path in there))
     share = largest_share(parameters, dataset, place.world)
@@ -66,7 +68,8 @@ def preflight(
     if needed_bytes > available_bytes:
         lines.append(f"{where}: less is free than is needed: end other programs, or lower memory_limit_gib")
     training, validation = (dataset.splits[name].samples for name in ("train", "validation"))
-    elapsed_s = seconds_of_training(cost, parameters.epochs, training, validation) / place.world
+    elapsed_s = trainings * seconds_of_training(cost, parameters.epochs, training, validation) / place.world
     rate = cost.patches_per_s * place.world
-    lines.append(f"time: about {duration(elapsed_s)} at {rate:.3g} patches/s, reading left out")
+    of = f" for {trainings} trainings" * (trainings > 1)
+    lines.append(f"time: about {duration(elapsed_s)}{of} at {rate:.3g} patches/s, reading left out")
     return lines

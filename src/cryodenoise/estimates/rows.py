@@ -105,25 +105,28 @@ def preprocess_row(
     return row, samples, files
 
 
-def train_row(parameters: TrainParameters, network: Network, samples: Samples, rates: Rates, basis: list[str]) -> Row:
-    """What `train` will take; reading and computing overlap."""
+def train_row(
+    parameters: TrainParameters, network: Network, samples: Samples, rates: Rates, basis: list[str], trainings: int
+) -> Row:
+    """What `train` will take for so many trainings, one after the other; reading and computing overlap."""
     epochs, counts, pair_bytes = parameters.epochs, samples.counts, 2 * samples.sample_bytes
     device = devices.choose(parameters.device, parameters.deterministic, parameters.tf32)
     cost = cost_of_training(parameters, network, samples.side_px, device)
-    visited = epochs * (counts["train"] + counts["validation"])
-    what = (
+    visited = trainings * epochs * (counts["train"] + counts["validation"])
+    what = f"{trainings} trainings of " * (trainings > 1) + (
         f"{epochs} epochs of {counts['train']:,} patches and {counts['validation']:,} for validation: reads "
         f"{size(visited * pair_bytes)}"
     )
     weights = parameter_count(network.build())
-    computing_s = seconds_of_training(cost, epochs, counts["train"], counts["validation"])
+    computing_s = trainings * seconds_of_training(cost, epochs, counts["train"], counts["validation"])
     elapsed_s = max(computing_s, visited * pair_bytes / rates.read)
     basis.append(f"train: {cost.patches_per_s:.1f} patches/s on {cost.device}, just now")
-    return Row("train", what, 0, bytes_of_states(parameters, weights), cost.host_bytes, _memory(cost), elapsed_s)
+    disk_bytes = trainings * bytes_of_states(parameters, weights)
+    return Row("train", what, 0, disk_bytes, cost.host_bytes, _memory(cost), elapsed_s)
 
 
 def bytes_of_states(parameters: TrainParameters, weights: int) -> int:
-    """What model/ holds: the states that are kept, one more while it is written, and the best weights."""
+    """What a training's folder holds: states that are kept, one more while it is written, and the best weights."""
     return 4 * weights * (_COPIES_IN_STATE * (parameters.checkpoints.keep_last + 1) + 1)
 
 

@@ -27,6 +27,7 @@ from cryodenoise.signal.normalize import RULES
 from cryodenoise.sources import SOURCES
 from cryodenoise.sources.expected import ExpectedFile, expected_files
 from cryodenoise.tasks.folders import KINDS, is_made_from, read_json
+from cryodenoise.training.record import unfinished
 
 _PROBE_BYTES = 500_000_000
 """Room that the trials of disk and preprocessing need for a moment, with the usual reserve."""
@@ -99,8 +100,8 @@ def plan(
     else:
         samples = _samples_there(given, workspace)
     require_takes(given.network, (samples.side_px, samples.side_px), f"{run_set / 'train.yaml'}: model")
-    if given.train and "train" not in done:
-        rows.append(train_row(given.train, given.network, samples, rates, basis))
+    if given.train and (left := _trainings_left(given.train, workspace / "model", run_set / "train.yaml")):
+        rows.append(train_row(given.train, given.network, samples, rates, basis, left))
     if given.test and "test" not in done:
         rows.append(test_row(given.test, given.network, samples, rates, basis))
     in_the_way = 0
@@ -128,6 +129,15 @@ def plan(
     console.say(f"{_verdict(wanted <= free)} disk: {size(wanted)} needed, {size(free)} free at {place}")
     console.say(f"{_verdict(greatest <= memory)} memory: {gibibytes(greatest)} needed, {gibibytes(memory)} free")
     return 1 if lacking else 0
+
+
+def _trainings_left(parameters: TrainParameters, model_dir: Path, run_file: Path) -> int:
+    """How many trainings of a run file are to come; none where finished work is another run file's."""
+    kind = next(kind for kind in KINDS if kind.name == "model")
+    document = model_dir / kind.document_name
+    if document.exists() and not is_made_from(read_json(document).get("made_from"), kind, run_file):
+        return 0
+    return len(unfinished(model_dir, parameters.repeat))
 
 
 def _verdict(fits: bool) -> str:

@@ -1,8 +1,10 @@
 """Task `train`: streaming binaries in, checkpoints and training.json out."""
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -27,43 +29,104 @@ from cryodenoise.models import (
     require_takes,
 )
 from cryodenoise.models.code_folder import faults_told
-from cryodenoise.training.checkpoints import BEST_NAME
+from cryodenoise.training.checkpoints import BEST_NAME, states
 from cryodenoise.training.loop import run_training
 from cryodenoise.training.objectives import require_suits
 from cryodenoise.training.processes import Group, joined
-from cryodenoise.training.record import DOCUMENT_NAME, open_training
+from cryodenoise.training.record import DOCUMENT_NAME, folder_of, open_training, repeats_in, unfinished
 from cryodenoise.training.remarks import remarks
 from cryodenoise.training.start import Started
 
 
 def train(parameters_file: Path, data_dir: Path, model_dir: Path, code_dir: Path | None, console: Console) -> None:
-    """Train the run file's network on the dataset in data_dir; code_dir holds the code of one's own."""
+    """Train the run file's network on the dataset in data_dir; code_dir holds the code of one's own.
+
+    Of several trainings that differ by their seed the first lies in model_dir and comes last: so the folder counts as
+    finished once all are.
+    """
     parameters = TrainParameters.load(parameters_file)
     dataset = open_dataset(data_dir)
     network = _network(parameters, parameters_file, code_dir, dataset)
-    inputs = {"dataset": dataset.identity}
-    if isinstance(parameters.model, ImportedModel):
-        inputs["code"] = code_digest(code_dir)
-    made_from = MadeFrom(parameters=parameters.determining(), inputs=inputs)
+    own = isinstance(parameters.model, ImportedModel)
+    inputs = {"dataset": dataset.identity} | ({"code": code_digest(code_dir)} if own else {})
     place = ranks.of_environment()
     device = devices.choose(parameters.device, parameters.deterministic, parameters.tf32, place.local_rank)
-    with joined(place, device) as group, _taken(model_dir, made_from, group) as work:
-        if work.finished:
-            open_training(model_dir)
+    with joined(place, device) as group, _taken(model_dir, parameters, inputs, group) as work:
+        _require_no_more(model_dir, parameters.repeat, parameters_file)
+        former = open_training(model_dir) if work.finished else None
+        left = group.told_by_first(unfinished(model_dir, parameters.repeat))
+        for folder in (folder_of(model_dir, number) for number in left):
+            if parameters.resume == "never" and (state := next(states(folder), None)):
+                raise UserError(f"{state}: the state of an interrupted run, and resume is 'never': give another folder")
+        if left:
+            with faults_told(f"{parameters_file}: model: {network.name} failed in training") if own else nullcontext():
+                lines = preflight(parameters, network, dataset, model_dir, group.device, place, len(left))
+            console.say("\n".join(lines))
+        run = _Run(network, data_dir, dataset, inputs, group, console)
+        for number in range(2, parameters.repeat + 1):
+            folder, alone = folder_of(model_dir, number), parameters.training(number)
+            with _taken(folder, alone, inputs, group) as repetition:
+                if repetition.finished:
+                    open_training(folder)
+                    if left:
+                        console.say(f"{folder}: finished already")
+                    continue
+                console.say(f"training {number} of {parameters.repeat}, seed {alone.seed}, in {folder}")
+                _train(run, alone, repetition)
+        if former is None:
+            if parameters.repeat > 1:
+                console.say(f"training 1 of {parameters.repeat}, seed {parameters.seed}, in {model_dir}")
+            _train(run, parameters, work)
+        elif former.trainings != parameters.repeat:
+            if group.first:
+                work.finish(former.model_copy(update={"trainings": parameters.repeat}).dumps())
+            console.say(f"{model_dir}: holds {parameters.repeat} trainings now")
+        elif not left:
             console.say(f"{model_dir} already holds this run: nothing to do")
-            return
-        own = isinstance(parameters.model, ImportedModel)
-        with faults_told(f"{parameters_file}: model: {network.name} failed in training") if own else nullcontext():
-            lines = preflight(parameters, network, dataset, model_dir, group.device, place)
-        console.say("\n".join(lines))
-        with devices.told_if_memory_runs_out(parameters.batch_size):
-            started = run_training(
-                parameters, network, data_dir, dataset, made_from.model_dump(mode="json"), model_dir, group, console
-            )
-        record = _record(parameters, made_from, dataset, model_dir, started, group)
-        if group.first:
-            work.finish(record.dumps())
-    console.say(f"{model_dir}: {network.name}, {record.parameters:,} parameters, best epoch {record.best_epoch}")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all trainings of a run share."""
+
+    network: Network
+    data_dir: Path
+    dataset: DatasetRecord
+    inputs: dict[str, str]
+    group: Group
+    console: Console
+
+
+def _train(run: _Run, parameters: TrainParameters, work: Claim) -> None:
+    """Do one training, in the folder that was claimed for it, to its end."""
+    if parameters.compile:
+        torch.compiler.reset()  # what was compiled for the training before counts against the number of attempts
+    gc.collect()  # its tensors, where they lie in cycles, count against the memory limit
+    made_from = _made_from(parameters, run.inputs)
+    with devices.told_if_memory_runs_out(parameters.batch_size):
+        started = run_training(
+            parameters, run.network, run.data_dir, run.dataset, made_from.model_dump(mode="json"), work.directory,
+            run.group, run.console,
+        )  # fmt: skip
+    record = _record(parameters, made_from, run.dataset, work.directory, started, run.group)
+    if run.group.first:
+        work.finish(record.dumps())
+    run.console.say(
+        f"{work.directory}: {run.network.name}, {record.parameters:,} parameters, best epoch {record.best_epoch}"
+    )
+
+
+def _made_from(parameters: TrainParameters, inputs: dict[str, str]) -> MadeFrom:
+    return MadeFrom(parameters=parameters.determining(), inputs=inputs)
+
+
+def _require_no_more(model_dir: Path, trainings: int, parameters_file: Path) -> None:
+    """Refuse a folder with more trainings than the run file asks for: it would not say which of them count."""
+    if more := [number for number in repeats_in(model_dir) if number > trainings]:
+        raise UserError(
+            f"{parameters_file}: repeat: found {trainings}, but {folder_of(model_dir, more[-1])} is there: set "
+            f"{more[-1]}, or remove the folder{'s' * (len(more) > 1)} of those that are too many"
+        )
 
 
 def _network(
@@ -85,11 +148,12 @@ def _network(
 
 
 @contextmanager
-def _taken(model_dir: Path, made_from: MadeFrom, group: Group) -> Iterator[Claim]:
-    """The right to write model_dir, which the first process claims for all."""
-    told = json.loads(made_from.model_dump_json())
+def _taken(model_dir: Path, parameters: TrainParameters, inputs: dict[str, str], group: Group) -> Iterator[Claim]:
+    """The right to write the folder of a training, which the first process claims for all."""
+    made_from = json.loads(_made_from(parameters, inputs).model_dump_json())
+    told = {**made_from, "repeat": parameters.repeat}
     if group.first:
-        with claim(model_dir, DOCUMENT_NAME, "train", told) as work:
+        with claim(model_dir, DOCUMENT_NAME, "train", made_from) as work:
             group.told_by_first((told, work.finished))
             yield work
         return
@@ -115,6 +179,7 @@ def _record(
         format_version=TrainingRecord.VERSION,
         model=parameters.model,
         parameters=parameter_count(run.module),
+        trainings=parameters.repeat,
         weights=WeightsFile(name=best.name, sha256=sha256_of(best)),
         best_epoch=run.progress.best_epoch,
         history=run.progress.history,

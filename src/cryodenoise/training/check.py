@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryodenoise.claims import differences
 from cryodenoise.config.training import ImportedModel
 from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.console import Console
@@ -13,7 +14,7 @@ from cryodenoise.findings import Finding, Rule, rule
 from cryodenoise.models import Network, parameter_count
 from cryodenoise.models.weights import read_tensors
 from cryodenoise.training.checkpoints import BEST_NAME, LAST_NAME, load_network, states
-from cryodenoise.training.record import DOCUMENT_NAME, network_of
+from cryodenoise.training.record import DOCUMENT_NAME, folder_of, made_from_of, network_of, repeats_in
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,28 @@ def files_of_weights(folder: ModelFolder) -> Iterator[Finding]:
                 load_network(path, folder.network) if folder.network else read_tensors(path)
             except UserError as error:
                 yield Finding(path, str(error).removeprefix(f"{path}: ").removesuffix(f": {TrainingRecord.remedy()}"))
+
+
+@rule("MODEL-4", "the trainings that differ by their seed are all there, and no others")
+def trainings(folder: ModelFolder) -> Iterator[Finding]:
+    """Folders that are missing, that hold another training, or of which training.json does not tell."""
+    count = folder.record.trainings
+    for number in range(2, count + 1):
+        place = folder_of(folder.path, number)
+        if not place.is_dir():
+            yield Finding(place, f"missing, expected training {number} of {count}: run `train` again, which makes it")
+        elif (place / DOCUMENT_NAME).is_file():
+            try:
+                record, _ = TrainingRecord.read_document(place / DOCUMENT_NAME)
+            except (UserError, OSError, RecursionError):
+                continue  # the rules for that folder say what is wrong
+            expected = made_from_of(folder.record, number).model_dump()
+            if other := "; ".join(differences(record.made_from.model_dump(), expected)):
+                yield Finding(place, f"another training than the first's but for its seed ({other}): move it away")
+    for number, place in repeats_in(folder.path).items():
+        if number > count:
+            what = f"training.json tells of {count} training{'s' * (count > 1)}"
+            yield Finding(place, f"{what}, expected no folder of another: run `train` again to go on, or move it away")
 
 
 RULES: tuple[Rule[ModelFolder], ...] = (consistent, best_weights, files_of_weights)

@@ -14,7 +14,7 @@ from cryodenoise.errors import UserError
 from cryodenoise.models import Network, has_batch_statistics
 from cryodenoise.training import objectives, optimizers
 from cryodenoise.training.averages import AveragedWeights
-from cryodenoise.training.checkpoints import BEST_NAME, Run, forget_newer, load_newest, save_weights, states
+from cryodenoise.training.checkpoints import BEST_NAME, Run, forget_newer, load_newest, save_weights
 from cryodenoise.training.footprint import Work
 from cryodenoise.training.memory import held_bytes, micro_batch, trial
 from cryodenoise.training.processes import Group
@@ -50,8 +50,6 @@ def start(
         UserError: If the state is another run's or unsound, or the memory does not hold a sample, or the micro-batch
             that the run file asks for.
     """
-    if parameters.resume == "never" and (state := next(states(model_dir), None)):
-        raise UserError(f"{state}: the state of an interrupted run, and resume is 'never': give another folder")
     device = group.device
     torch.manual_seed(seeds.derive(parameters.seed, "weights") % 2**63)
     module = devices.place(network.build(), device)

@@ -43,3 +43,17 @@ def test_keys_that_contradict_each_other_are_refused(tmp_path: Path, text: str, 
 )
 def test_keys_that_go_together_are_taken(tmp_path: Path, text: str) -> None:
     load(tmp_path, text)
+
+
+def test_trainings_that_repeat_one_differ_by_their_seed_alone() -> None:
+    parameters = TrainParameters(seed=5, repeat=3)
+    assert parameters.training(1) == TrainParameters(seed=5)
+    assert parameters.training(3) == TrainParameters(seed=7)
+    assert parameters.determining() == TrainParameters(seed=5).determining()
+    assert "repeat" not in parameters.determining() | parameters.of_the_machine()
+
+
+@pytest.mark.parametrize("repeat", [0, 101, 1.5])
+def test_a_number_of_trainings_that_cannot_be_is_refused(tmp_path: Path, repeat: float) -> None:
+    with pytest.raises(UserError, match=f"repeat: found {repeat}, expected"):
+        load(tmp_path, f"repeat: {repeat}")

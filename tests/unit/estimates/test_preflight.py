@@ -9,7 +9,7 @@ from cryodenoise.config.training import TrainParameters
 from cryodenoise.errors import UserError
 from cryodenoise.estimates.preflight import preflight
 from cryodenoise.estimates.rows import bytes_of_states
-from cryodenoise.models import MODELS
+from cryodenoise.models import MODELS, parameter_count
 from cryodenoise.ranks import Rank
 from workspaces import Workspace
 
@@ -30,9 +30,9 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return bytes_of
 
 
-def lines(dataset: DatasetRecord, model_dir: Path, place: Rank | None = None) -> list[str]:
+def lines(dataset: DatasetRecord, model_dir: Path, place: Rank | None = None, trainings: int = 1) -> list[str]:
     parameters = TrainParameters(epochs=5, batch_size=8)
-    return preflight(parameters, MODELS["cnn3"], dataset, model_dir, CPU, place or Rank())
+    return preflight(parameters, MODELS["cnn3"], dataset, model_dir, CPU, place or Rank(), trainings)
 
 
 @pytest.mark.usefixtures("memory")
@@ -80,3 +80,14 @@ def test_states_of_a_run_that_goes_on_are_not_asked_for_again(
     monkeypatch.setattr(files, "free_bytes", lambda _: needed - 3001)
     with pytest.raises(UserError, match="free"):
         lines(dataset, tmp_path)
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_disk_must_hold_the_states_of_all_trainings(
+    dataset: DatasetRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_one = bytes_of_states(TrainParameters(), parameter_count(MODELS["cnn3"].build()))
+    monkeypatch.setattr(files, "free_bytes", lambda _: files._SPARE_BYTES + 2 * of_one)
+    assert " for 2 trainings at " in lines(dataset, tmp_path, trainings=2)[2]
+    with pytest.raises(UserError, match="free"):
+        lines(dataset, tmp_path, trainings=3)
