@@ -1,33 +1,61 @@
 """The report as a short table for a terminal."""
 
-from cryodenoise.config.report import Report, Scores, ScoreSet
+from cryodenoise.config.report import Report
+from cryodenoise.config.scores import AgainstReference, Scores
 
-_HEADER = ("", "MSE", "MAE", "PSNR/dB", "SSIM", "correlation: mean", "median", "min", "max")
+_HEADER = ("", "MSE", "MAE", "PSNR/dB", "SSIM", "correlation", "gain/dB", "patches")
 
 
 def render(report: Report) -> str:
     """The scores of a report beside their references, those against the truth first, and the remarks."""
     target = "against the target, which is the truth" if report.pairs == "truth" else "against the target"
-    lines = []
+    lines = [headline(report), ""]
     if report.against_truth:
         lines += [*_scores("against the truth, the noise-free image", report, report.against_truth), ""]
     lines += [*_scores(target, report, report.against_target), ""]
+    if report.halves:
+        halves = report.halves
+        ours = "lost in the noise of the estimate" if halves.psnr_db is None else f"{_psnr(halves.psnr_db)} dB"
+        lines.append(
+            f"from independent halves: PSNR against the unknown noise-free image {ours}, of the input "
+            f"{_psnr(halves.input_psnr_db)} dB"
+        )
     rows_px, columns_px = report.sample_shape
+    rate = report.resources.patches_per_s
+    speed = "scored" if rate is None else f"{rate:.1f} patches/s"
     lines.append(
-        f"{report.samples} patches of {rows_px} × {columns_px}, {report.inference_patches_per_s:.1f} patches/s on "
-        f"{report.device}; peak memory {_memory(report)}"
+        f"{report.samples} patches of {rows_px} × {columns_px}, {speed} on {report.device}; peak memory "
+        f"{_memory(report)}"
     )
+    if report.intervals_missing:
+        lines.append(f"no intervals: {report.intervals_missing}")
     lines += [f"note: {remark}" for remark in report.remarks]
     return "\n".join(lines)
 
 
-def _scores(heading: str, report: Report, scores: ScoreSet) -> list[str]:
-    """One table under its heading, and the gains."""
+def headline(report: Report) -> str:
+    """One sentence: the gain over the best classical baseline."""
+    scores = report.against_truth or report.against_target
+    best = scores.methods[scores.best_baseline]
+    interval = ""
+    if best.gain_interval:
+        interval = f" (95 %: {best.gain_interval.low:+.2f} to {best.gain_interval.high:+.2f})"
+    against = "the truth" if report.against_truth or report.pairs == "truth" else "the target"
+    weights = report.denoiser.parameters
+    size = "" if weights is None else f" ({weights:,} parameters)"
+    return (
+        f"{report.denoiser.name}{size} gains {_gain(best.gain_db)} dB{interval} over the best classical baseline, "
+        f"{best.title}, against {against}"
+    )
+
+
+def _scores(heading: str, report: Report, scores: AgainstReference) -> list[str]:
+    """One table under its heading: what was scored, then the others by their error."""
+    others = sorted(scores.methods.values(), key=lambda method: -method.scores.mse)
     rows = [
         _HEADER,
-        _row("noisy input", scores.noisy_input),
-        _row("scalar Wiener", scores.scalar_wiener),
-        _row(report.model, scores.denoised),
+        *((*_row(each.title, each.scores), _gain(each.gain_db), str(each.samples)) for each in others),
+        (*_row(report.denoiser.name, scores.denoised), "", str(report.samples)),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     return [
@@ -38,15 +66,12 @@ def _scores(heading: str, report: Report, scores: ScoreSet) -> list[str]:
             )
             for row in rows
         ),
-        f"{report.model} ({report.parameters:,} parameters) gains {_gain(scores.gain_over_input_db)} dB over the "
-        f"noisy input, {_gain(scores.gain_over_scalar_wiener_db)} dB over scalar Wiener (the best affine map)",
     ]
 
 
 def _row(label: str, scores: Scores) -> tuple[str, ...]:
-    correlation = scores.correlation
-    spread = (f"{value:.4f}" for value in (correlation.mean, correlation.median, correlation.min, correlation.max))
-    return label, f"{scores.mse:.6f}", f"{scores.mae:.6f}", _psnr(scores.psnr_db), f"{scores.ssim.mean:.4f}", *spread
+    means = (f"{scores.ssim.mean:.4f}", f"{scores.correlation.mean:.4f}")
+    return label, f"{scores.mse:.6f}", f"{scores.mae:.6f}", _psnr(scores.psnr_db), *means
 
 
 def _psnr(value: float | None) -> str:
@@ -59,6 +84,6 @@ def _gain(value: float | None) -> str:
 
 
 def _memory(report: Report) -> str:
-    host = f"{report.peak_host_memory_bytes / 2**30:.2f} GiB host"
-    device = report.peak_device_memory_bytes
+    host = f"{report.resources.peak_host_memory_bytes / 2**30:.2f} GiB host"
+    device = report.resources.peak_device_memory_bytes
     return host if device is None else f"{host}, {device / 2**30:.2f} GiB GPU"
