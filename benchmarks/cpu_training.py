@@ -64,7 +64,8 @@ def figures_of(kind: str, handled: str) -> dict[str, float]:
     from torch import nn
 
     from cryodenoise import devices
-    from cryodenoise.metrics.accumulate import AffineFit, ScoreSums
+    from cryodenoise.baselines.affine import AffineFit
+    from cryodenoise.metrics.accumulate import PatchTable
     from cryodenoise.models import cnn3
 
     device = torch.device("cpu")
@@ -86,9 +87,9 @@ def figures_of(kind: str, handled: str) -> dict[str, float]:
     def score() -> None:
         inputs, targets = devices.place(stored.clone(), device), stored.clone()
         AffineFit().add(inputs, targets)
-        sums = ScoreSums()
+        sums = PatchTable(LARGE_BATCH)
         for scored in (network(inputs), inputs, inputs.double() * 0.9 + 0.1):
-            sums.add(scored, targets)
+            sums.set(0, scored, targets)
 
     step = {"train": train, "score": score}[kind]
     resting = psutil.Process().memory_info().rss

@@ -19,7 +19,7 @@ import psutil
 import torch
 
 from cryodenoise import devices
-from cryodenoise.config.documents import DatasetRecord, MadeFrom, SampleDtype, Segment, SplitName
+from cryodenoise.config.documents import DatasetRecord, MadeFrom, Micrograph, SampleDtype, Segment, SplitName
 from cryodenoise.config.training import TrainParameters
 from cryodenoise.dataset import layout, writer
 from cryodenoise.dataset.loader import Loader
@@ -33,17 +33,17 @@ SEQUENTIAL = ("sequential reads, directly", "sequential reads through the cache,
 DEFAULTS = TrainParameters()
 
 
-def make_dataset(data_dir: Path, size_bytes: int, dtype: SampleDtype) -> DatasetRecord:
-    """A dataset of noise: a training split of about so many bytes, one sample each for validation and test."""
+def make_dataset(data_dir: Path, splits: dict[SplitName, int], dtype: SampleDtype) -> DatasetRecord:
+    """A dataset of noise, with so many samples in each split."""
     shape = (SIZE_PX, SIZE_PX)
-    samples = max(1, size_bytes // (2 * layout.sample_bytes(shape, dtype)))
-    counts: dict[layout.Stem, int] = {"train": samples + 1, "test": 1}
+    training = splits["train"]
+    counts: dict[layout.Stem, int] = {"train": training + splits["validation"], "test": splits["test"]}
     writer.preallocate(data_dir, writer.lengths(data_dir, counts, shape, dtype))
     image = np.random.default_rng(0).random((SIZE_PX, SIZE_PX), np.float32)
     parts: tuple[tuple[SplitName, layout.Stem, int, int], ...] = (
-        ("train", "train", 0, samples),
-        ("validation", "train", samples, 1),
-        ("test", "test", 0, 1),
+        ("train", "train", 0, training),
+        ("validation", "train", training, splits["validation"]),
+        ("test", "test", 0, splits["test"]),
     )
     segments = []
     for number, (split, stem, first, count) in enumerate(parts):
@@ -56,11 +56,18 @@ def make_dataset(data_dir: Path, size_bytes: int, dtype: SampleDtype) -> Dataset
                 rows=(0, count), columns=(0, 1), sha256=segment.sha256,
             )
         )  # fmt: skip
+    micrographs = [
+        Micrograph(
+            name=f"{number}.mrc", pixel_digest=str(number) * 64, target=None, truth=None, particles=None,
+            height_px=SIZE_PX, width_px=SIZE_PX, pixel_size_angstrom=1.0, offset=0.0, scale=1.0,
+        )
+        for number in range(len(parts))
+    ]  # fmt: skip
     record = DatasetRecord(
         format=DatasetRecord.FORMAT, format_version=DatasetRecord.VERSION,
-        identity=layout.identity(dtype, shape, [], segments), pairs="added_noise", dtype=dtype, sample_shape=shape,
-        stride_px=SIZE_PX, held_out="micrographs", splits=layout.ranges_of_splits(segments),
-        files=writer.commit_files(data_dir, segments), micrographs=[], skipped=[], segments=segments,
+        identity=layout.identity(dtype, shape, micrographs, segments), pairs="added_noise", dtype=dtype,
+        sample_shape=shape, stride_px=SIZE_PX, held_out="micrographs", splits=layout.ranges_of_splits(segments),
+        files=writer.commit_files(data_dir, segments), micrographs=micrographs, skipped=[], segments=segments,
         made_from=MadeFrom(parameters={"patches": {"stride_px": SIZE_PX}, "pairs": {"kind": "added_noise"}}),
         machine={}, source=None, environment={},
     )  # fmt: skip
@@ -104,7 +111,8 @@ def load(data_dir: Path, record: DatasetRecord, epoch: int, device: torch.device
 
 def measure(data_dir: Path, size_bytes: int, dtype: SampleDtype, device: torch.device, rounds: int) -> None:
     """Measure one stored type and print its table."""
-    record = make_dataset(data_dir, size_bytes, dtype)
+    samples = max(1, size_bytes // (2 * layout.sample_bytes((SIZE_PX, SIZE_PX), dtype)))
+    record = make_dataset(data_dir, {"train": samples, "validation": 1, "test": 1}, dtype)
     paths = [data_dir / layout.binary_name("train", role) for role in layout.ROLES]
     pair_bytes = 2 * layout.sample_bytes(record.sample_shape, record.dtype)
     block = mmap(-1, BLOCK_BYTES)

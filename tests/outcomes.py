@@ -11,7 +11,7 @@ from workspaces import Workspace
 
 MEASURED = {
     "elapsed_s", "train_s", "train_patches_per_s", "read_mb_per_s", "waited_s", "waiting_fraction",
-    "inference_patches_per_s", "sessions", "peak_host_memory_bytes", "environment",
+    "resources", "sessions", "peak_host_memory_bytes", "environment",
     "machine", "content_sha256",
 }  # fmt: skip
 """Keys whose values two runs need not share."""

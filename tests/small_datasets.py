@@ -1,11 +1,13 @@
 """Small datasets of known samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cryodenoise.config.documents import DatasetRecord, MadeFrom, SampleDtype, Segment
+from cryodenoise.config.documents import DatasetRecord, MadeFrom, Micrograph, SampleDtype, Segment
+from cryodenoise.config.exposure import Particle
 from cryodenoise.dataset import layout, writer
 
 SAMPLES: dict[layout.Stem, int] = {"train": 7, "test": 3}
@@ -68,3 +70,35 @@ def write_dataset(data_dir: Path, images: Images, dtype: SampleDtype = "<f4") ->
         environment={},
     )
     (data_dir / layout.DOCUMENT_NAME).write_text(record.dumps())
+
+
+def segment(first_sample: int, rows: tuple[int, int], columns: tuple[int, int], **known: Any) -> Segment:
+    """A segment of the test split, of micrograph 0 unless told otherwise."""
+    of_test = {"micrograph": 0, "split": "test", "half": None, "file": "test", "sha256": {}}
+    return Segment(**{**of_test, **known}, first_sample=first_sample, rows=rows, columns=columns)
+
+
+def micrograph(pixel_size_angstrom: float | None = 2.0, particles: list[Particle] | None = None) -> Micrograph:
+    """A micrograph of which only that is known."""
+    return Micrograph(
+        name="a.mrc",
+        pixel_digest="0" * 64,
+        target=None,
+        truth=None,
+        particles=particles,
+        height_px=1024,
+        width_px=1024,
+        pixel_size_angstrom=pixel_size_angstrom,
+        offset=0.0,
+        scale=1.0,
+    )
+
+
+def described(segments: Sequence[Segment], micrographs: Sequence[Micrograph] = (), **known: Any) -> DatasetRecord:
+    """What dataset.json says, without any samples: 16 × 16 pixels every 8 pixels unless told otherwise."""
+    return DatasetRecord.model_construct(
+        **{"pairs": "added_noise", "sample_shape": (16, 16), "stride_px": 8, **known},
+        segments=list(segments),
+        micrographs=list(micrographs),
+        splits=layout.ranges_of_splits(segments),
+    )

@@ -18,7 +18,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "preprocess": {"patches": {"size_px": 32, "stride_px": 16}, "workers": 1},
     "train": {"epochs": 2, "batch_size": 4, "device": "cpu"},
-    "test": {"batch_size": 4, "device": "cpu"},
+    "test": {"batch_size": 4, "device": "cpu", "slow_patches": 0, "figures": False},
 }  # fmt: skip
 """Run files of the four tasks: 4 micrographs of some 50 electrons a pixel, 20 patches each, a few seconds in all."""
 NOTHING: dict[str, Any] = {"specimen": {"particles": 0}, "ice": {"thickness_nm": 0.0}}

@@ -27,7 +27,7 @@ _ROLES = {
     "raw_dir": "folder of micrographs (MRC files)",
     "data_dir": "folder of the streaming binaries and dataset.json",
     "model_dir": "folder of checkpoints and training.json",
-    "results_dir": "folder of report.json",
+    "results_dir": "folder of report.json, report.html, figures/ and tables/",
 }
 _TASKS: dict[str, tuple[tuple[str, ...], str, type[Parameters]]] = {
     "download": (("raw_dir",), "put micrographs into raw_dir", DownloadParameters),
@@ -39,7 +39,7 @@ _TASKS: dict[str, tuple[tuple[str, ...], str, type[Parameters]]] = {
     "train": (("data_dir", "model_dir"), "train a network on the training split of data_dir", TrainParameters),
     "test": (
         ("data_dir", "model_dir", "results_dir"),
-        "score the network of model_dir on the test split of data_dir",
+        "score a network, a classical filter or another program's images on the test split of data_dir",
         TestParameters,
     ),
 }
@@ -76,6 +76,11 @@ was altered is refused, as in training.
 _PICTURE = """\
 Writes exposure.png (the micrograph, its particles, its truth and its halves, as far as they are there) and spectrum.png
 (its power spectrum, with the zeros of the contrast transfer where the defocus is known).
+"""
+_REPORT = """\
+Reads report.json and measures.npz of each folder, and nothing else. Of one folder it writes report.html, a page that
+needs nothing but a browser, figures/ (PNG and PDF) and tables/ (Markdown and LaTeX); of several, comparison.html, on
+which they stand side by side, the largest gain over the best classical baseline first.
 """
 _CLEAN = """\
 A folder raw/, data/, model/ or results/ of the workspace is emptied if its document (or, of unfinished work,
@@ -117,13 +122,16 @@ def _parser() -> argparse.ArgumentParser:
         for role in ("parameters_file", *directories):
             meta = "FILE" if role == "parameters_file" else "DIR"
             help_text = _ROLES[role].format(task=task)
-            required = (task, role) != ("download", "parameters_file")
+            required = (task, role) not in (("download", "parameters_file"), ("test", "model_dir"))
             command.add_argument(f"--{role}", type=Path, required=required, metavar=meta, help=help_text)
         if task == "download":
             verify = "only check the files of raw_dir against download.json, byte by byte (needs no run file)"
             command.add_argument("--verify", action="store_true", help=verify)
         if task in ("train", "test"):
             _add_code_dir(command)
+        if task == "test":
+            images = "folder with images that another program made of the test inputs; they are scored if it holds any"
+            command.add_argument("--predictions", type=Path, metavar="DIR", help=images)
         command.add_argument("--log_dir", type=Path, metavar="DIR", help=f"folder that gets {task}.log")
     command = add("pipeline", "run the tasks of a run set, one after the other, in one workspace")
     command.add_argument("run_set", type=Path, help="folder of run files, such as run/smoke")
@@ -164,6 +172,10 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
     command.add_argument(
         "--output_dir", type=Path, metavar="DIR", help="gets the figures (default: pictures/ beside RAW_DIR)"
     )
+    command = add("report", "draw page, figures and tables of results, or several results side by side", _REPORT)
+    command.add_argument("results_dirs", type=Path, nargs="+", metavar="RESULTS", help=_ROLES["results_dir"])
+    where = "gets the files (default: RESULTS itself, if it is but one)"
+    command.add_argument("--output_dir", type=Path, metavar="DIR", help=where)
     command = add("clean", "remove what the tasks of a run set left in a workspace, asking first", _CLEAN)
     command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="folder of raw/, data/, …, logs/")

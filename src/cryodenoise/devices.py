@@ -184,7 +184,7 @@ def hand_back_memory_above(device: torch.device, limit_gib: float) -> None:
     size does not fit into, so that what it keeps could grow without end.
     """
     if device.type == "cpu" and psutil.Process().memory_info().rss > limit_gib * 2**30:
-        _hand_back_memory()
+        hand_back_memory()
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -222,7 +222,7 @@ def slow_precision(device: torch.device, precision: str) -> str | None:
 
 def start_memory_figures_anew(device: torch.device) -> None:
     """Let the peak figures be those of what comes now."""
-    _hand_back_memory()  # else what an earlier task freed would count as this one's
+    hand_back_memory()  # else what an earlier task freed would count as this one's
     with suppress(OSError):  # where /proc is read-only the figure is that of the whole process
         Path("/proc/self/clear_refs").write_text("5")
     if device.type == "cuda":
@@ -239,7 +239,8 @@ def _of_container(file: str, key: str = "") -> int | None:
         return None
 
 
-def _hand_back_memory() -> None:
+def hand_back_memory() -> None:
+    """Hand all freed memory of the process back to the kernel: between works that take blocks of other sizes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""The cube in a real container engine, through the mlcube_docker that the README installs.
+"""The cube in a real container engine, through the mlcube_docker that the README installs; pages in a real browser.
 
 Where that is impossible these tests are left out and say why; with CRYODENOISE_REQUIRE_E2E=1 they fail instead.
 """
@@ -149,3 +149,35 @@ def workspace(image: str, mlcube: Callable[..., Completed], place: Path) -> Path
         result = mlcube("run", "--mlcube=.", f"--workspace={folder}", f"--task=run/smoke/{task}.yaml")
         assert result.returncode == 0, result.stdout
     return folder
+
+
+def _major_version(program: str) -> str:
+    found = re.search(r"\d+", _output(program, "--version"))
+    return found[0] if found else ""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A Chromium without a window, driven by the driver of its own version; nothing is fetched for it."""
+    driver = shutil.which("chromedriver")
+    programs = [found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))]
+    if not driver or not programs:
+        _cannot("needs chromium and chromedriver: Debian's packages chromium and chromium-driver")
+    version = _major_version(driver)
+    program = next((each for each in programs if _major_version(each) == version), None)
+    if not program:
+        _cannot(f"needs a chromium of the version of {driver}, {version}")
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        _cannot("needs selenium, which requirements-dev.txt pins")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    as_root = ["--no-sandbox"] if os.getuid() == 0 else []
+    for argument in ("--headless=new", "--disable-dev-shm-usage", "--hide-scrollbars", *as_root):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,8 +40,9 @@ def test_smoke_tasks_leave_their_documents(workspace: Path) -> None:
 
 
 def test_smoke_tasks_touch_only_their_subfolder(workspace: Path) -> None:
-    assert sorted(path.name for path in workspace.iterdir()) == ["code", "smoke"]
-    assert list((workspace / "code").iterdir()) == []
+    assert sorted(path.name for path in workspace.iterdir()) == ["code", "predictions", "smoke"]
+    for shared in ("code", "predictions"):
+        assert list((workspace / shared).iterdir()) == []
 
 
 def test_outputs_belong_to_the_caller(workspace: Path, caller: dict[str, Any]) -> None:
@@ -85,7 +87,23 @@ def test_code_of_ones_own_reaches_the_container(
         )  # fmt: skip
         assert result.returncode == 0, result.stdout
     report = json.loads((place / "own-network/results/report.json").read_text())
-    assert (report["model"], report["parameters"]) == ("mine.net:build", 10)
+    assert (report["denoiser"]["name"], report["denoiser"]["parameters"]) == ("mine.net:build", 10)
+
+
+def test_images_of_another_program_reach_the_container(
+    workspace: Path, place: Path, mlcube: Callable[..., Completed]
+) -> None:
+    images = place / "images"
+    images.mkdir()
+    shutil.copy(workspace / "smoke/data/test_input.bin", images / "test_denoised.bin")
+    result = mlcube(
+        "run", "--mlcube=.", f"--workspace={place}/images-scored", "--task=run/smoke/test.yaml",
+        f"data_dir={workspace}/smoke/data", f"predictions={images}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    report = json.loads((place / "images-scored/smoke/results/report.json").read_text())
+    assert report["denoiser"]["kind"] == "predictions"
+    assert report["against_target"]["methods"]["noisy_input"]["gain_db"] == 0
 
 
 @pytest.mark.usefixtures("image")

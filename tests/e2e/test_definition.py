@@ -15,9 +15,9 @@ TASKS: dict[str, Any] = CUBE["tasks"]
 
 
 def folders(task: dict[str, Any]) -> Iterator[str]:
-    """The folders of data; code is shared by all run sets."""
+    """The folders of data; code and the images of other programs are shared by all run sets."""
     for direction in task["parameters"].values():
-        named = {name: parameter for name, parameter in direction.items() if name != "code_dir"}
+        named = {name: parameter for name, parameter in direction.items() if name not in ("code_dir", "predictions")}
         yield from (parameter["default"] for parameter in named.values() if parameter["type"] == "directory")
 
 
@@ -44,6 +44,13 @@ def test_train_and_test_can_be_given_code(name: str) -> None:
     expected = {"type": "directory", "default": "code", "opts": "ro"}
     takes_code = Path(name).stem in ("train", "test")
     assert TASKS[name]["parameters"]["inputs"].get("code_dir") == (expected if takes_code else None)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_test_can_be_given_images_of_another_program(name: str) -> None:
+    expected = {"type": "directory", "default": "predictions", "opts": "ro"}
+    takes_images = Path(name).stem == "test"
+    assert TASKS[name]["parameters"]["inputs"].get("predictions") == (expected if takes_images else None)
 
 
 @pytest.mark.parametrize("run_set", ["baseline", "unet", "dncnn12", "emdenoise"])

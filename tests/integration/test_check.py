@@ -353,9 +353,17 @@ def test_altered_weights_are_named(finished: Workspace, check: Check, name: str,
         ("model", "MODEL-1", lambda document: document.update(parameters=2626)),
         ("model", "MODEL-1", lambda document: document["history"].pop()),
         ("results", "RESULTS-1", lambda document: document["against_target"]["denoised"].update(psnr_db=99.0)),
-        ("results", "RESULTS-1", lambda document: document["against_target"]["noisy_input"].update(rmse=0.0)),
-        ("results", "RESULTS-1", lambda document: document["against_target"].update(gain_over_scalar_wiener_db=1.0)),
-        ("results", "RESULTS-1", lambda document: document["against_target"].update(gain_over_input_db=None)),
+        (
+            "results",
+            "RESULTS-1",
+            lambda document: document["against_target"]["methods"]["wiener"]["scores"].update(rmse=0.0),
+        ),
+        ("results", "RESULTS-1", lambda document: document["against_target"]["methods"]["wiener"].update(gain_db=1.0)),
+        (
+            "results",
+            "RESULTS-1",
+            lambda document: document["against_target"]["methods"]["noisy_input"].update(gain_db=None),
+        ),
     ],
 )
 def test_contradictions_of_other_documents(

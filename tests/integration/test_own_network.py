@@ -57,8 +57,8 @@ def test_it_trains_and_tests_and_the_documents_tell_of_it(
     assert training["parameters"] == 3 * 10 + 6 + 28
     assert training["made_from"]["parameters"]["model"] == MODEL
     assert training["made_from"]["inputs"]["code"] == code_digest(data / "code")
-    assert report["model"] == "mine.net:build"
-    assert report["train"] == training["made_from"]
+    assert report["denoiser"]["name"] == "mine.net:build"
+    assert report["training"]["made_from"] == training["made_from"]
     assert "mine.net:build (64 parameters) gains" in capsys.readouterr().out
     assert contents(data / "code") == before
     assert main(words(data, "train")) == 0
@@ -164,7 +164,7 @@ def test_plan_and_pipeline_take_the_folder_too(data: Workspace, capsys: pytest.C
     assert main(["plan", *command, code]) == 0
     assert "\ntest " in capsys.readouterr().out
     assert main(["pipeline", *command, code]) == 0
-    assert document(data / "results/report.json")["model"] == "mine.net:build"
+    assert document(data / "results/report.json")["denoiser"]["name"] == "mine.net:build"
 
 
 def test_plan_tells_that_patches_do_not_suit_the_network(data: Workspace, refuse: Refusal) -> None:

@@ -40,7 +40,7 @@ def test_a_network_that_changes_nothing_scores_as_its_input(
         preprocess(workspace, kind)
     workspace.write("train", QUICK)
     assert workspace.run("train") == 0
-    monkeypatch.setattr("cryodenoise.tasks.test.load_network", lambda *_: torch.nn.Identity())
+    monkeypatch.setattr("cryodenoise.tasks.denoisers.load_network", lambda *_: torch.nn.Identity())
     capsys.readouterr()
     assert workspace.run("test") == 0
     shown = capsys.readouterr().out
@@ -49,21 +49,21 @@ def test_a_network_that_changes_nothing_scores_as_its_input(
     noisy = samples(workspace, "test", "input")
     roles = {"against_target": "target", **({"against_truth": "truth"} if kind != "truth" else {})}
     for against, role in roles.items():
-        scores = report[against]
+        scores, methods = report[against]["denoised"], report[against]["methods"]
         of_input, of_wiener = numpy_scores(noisy, samples(workspace, "test", role))
-        assert scores["denoised"] == scores["noisy_input"]
-        assert scores["noisy_input"]["mse"] == pytest.approx(of_input, rel=1e-9)
-        assert scores["scalar_wiener"]["mse"] == pytest.approx(of_wiener, rel=1e-9)
-        assert scores["gain_over_input_db"] == 0
-        assert scores["gain_over_scalar_wiener_db"] == pytest.approx(10 * np.log10(of_wiener / of_input), rel=1e-9)
+        assert scores == methods["noisy_input"]["scores"]
+        assert scores["mse"] == pytest.approx(of_input, rel=1e-9)
+        assert methods["scalar_wiener"]["scores"]["mse"] == pytest.approx(of_wiener, rel=1e-9)
+        assert methods["noisy_input"]["gain_db"] == 0
+        assert methods["scalar_wiener"]["gain_db"] == pytest.approx(10 * np.log10(of_wiener / of_input), rel=1e-9)
     if kind == "truth":
         assert report["against_truth"] is None
         assert "against the target, which is the truth:" in shown
     else:
         assert shown.index("against the truth") < shown.index("against the target:")
-        assert report["against_truth"]["noisy_input"]["mse"] != report["against_target"]["noisy_input"]["mse"]
+        assert report["against_truth"]["denoised"]["mse"] != report["against_target"]["denoised"]["mse"]
     assert not any("itself noisy" in remark for remark in report["remarks"])
-    assert any("does better than the network" in remark for remark in report["remarks"])
+    assert any("a classical filter, does better than cnn3" in remark for remark in report["remarks"])
     assert main(["check", str(workspace / "results")]) == 0
 
 

@@ -50,16 +50,21 @@ def test_the_published_schemas_are_those_of_the_program(name: str, capsys: pytes
 def test_the_report_names_all_that_it_was_made_from(finished: Workspace) -> None:
     report, dataset, training = (document(finished, name) for name in ("report", "dataset", "training"))
     assert report["dataset_identity"] == dataset["identity"] == training["made_from"]["inputs"]["dataset"]
-    assert report["weights"]["sha256"] == hashlib.sha256((finished / "model/best.safetensors").read_bytes()).hexdigest()
+    weights = hashlib.sha256((finished / "model/best.safetensors").read_bytes()).hexdigest()
+    assert report["denoiser"]["sha256"] == report["training"]["weights"]["sha256"] == weights
+    assert report["measures_sha256"] == hashlib.sha256((finished / "results/measures.npz").read_bytes()).hexdigest()
     assert report["download"]["parameters"]["synthetic"]["seed"] == 42
     assert report["preprocess"]["parameters"]["noise"]["seed"] == 42
-    assert report["train"]["parameters"]["optimizer"]["learning_rate"] == 0.001
+    assert report["training"]["made_from"]["parameters"]["optimizer"]["learning_rate"] == 0.001
     assert report["samples"] == dataset["splits"]["test"]["samples"] == 20
     assert set(report["environment"]) >= {"source_revision", "source_digest", "packages", "processor", "gpus"}
     assert report["machine"]["batch_size"] == 4
     assert report["training"]["environment"] == training["environment"]
-    assert report["inference_patches_per_s"] > 0
-    assert report["peak_host_memory_bytes"] > 2**20
+    resources = report["resources"]
+    assert resources["patches_per_s"] > 0
+    assert resources["peak_host_memory_bytes"] > 2**20
+    assert resources["reading_s"] + resources["denoising_s"] + resources["scoring_s"] == resources["elapsed_s"]
+    assert len(report["self_tests"]) >= 15
 
 
 def test_no_document_holds_a_path(finished: Workspace) -> None:
@@ -80,11 +85,12 @@ def test_the_scores_are_those_of_a_few_lines_of_numpy(finished: Workspace) -> No
         for role in ("input", "target")
     )
     scores = document(finished, "report")["against_target"]
-    assert scores["noisy_input"]["mse"] == pytest.approx(((noisy - target) ** 2).mean(), rel=1e-12)
+    of_input, wiener = (scores["methods"][name]["scores"] for name in ("noisy_input", "scalar_wiener"))
+    assert of_input["mse"] == pytest.approx(((noisy - target) ** 2).mean(), rel=1e-12)
     slope, offset = np.polyfit(noisy.ravel(), target.ravel(), 1)
-    assert scores["scalar_wiener"]["mse"] == pytest.approx(((slope * noisy + offset - target) ** 2).mean(), rel=1e-10)
+    assert wiener["mse"] == pytest.approx(((slope * noisy + offset - target) ** 2).mean(), rel=1e-10)
     correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(noisy, target, strict=True)]
-    assert scores["noisy_input"]["correlation"]["median"] == pytest.approx(np.median(correlations), rel=1e-10)
+    assert of_input["correlation"]["median"] == pytest.approx(np.median(correlations), rel=1e-10)
 
 
 def test_two_runs_give_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
@@ -104,9 +110,16 @@ def test_the_scores_do_not_depend_on_the_batch_size(finished: Workspace) -> None
     finished.write("test", {"batch_size": 7, "read_ahead_mib": 1})
     assert finished.run("test") == 0
     again = document(finished, "report")["against_target"]
-    for name in ("denoised", "noisy_input", "scalar_wiener"):
-        assert again[name]["mse"] == pytest.approx(scores[name]["mse"], rel=1e-6)
-        assert again[name]["ssim"]["mean"] == pytest.approx(scores[name]["ssim"]["mean"], rel=1e-6)
+    assert again["methods"].keys() == scores["methods"].keys() >= {"noisy_input", "scalar_wiener", "wiener"}
+    first, second = (
+        {"denoised": each["denoised"], **{name: method["scores"] for name, method in each["methods"].items()}}
+        for each in (scores, again)
+    )
+    for name, before in first.items():
+        assert second[name]["mse"] == pytest.approx(before["mse"], rel=1e-6)
+        assert second[name]["ssim"]["mean"] == pytest.approx(before["ssim"]["mean"], rel=1e-6)
+        assert second[name]["correlation"]["mean"] == pytest.approx(before["correlation"]["mean"], rel=1e-6)
+    assert again["spectra"]["denoised"]["frc"] == pytest.approx(scores["spectra"]["denoised"]["frc"], abs=1e-5)
 
 
 @pytest.mark.parametrize("workers", [2, 3, 4])
@@ -170,8 +183,9 @@ def test_without_noise_there_is_no_psnr_of_the_input_and_no_gain(empty: Workspac
     empty.write("preprocess", {"noise": {"model": "none"}})
     assert empty.run("download", "preprocess", "train", "test") == 0
     report = document(empty, "report")
-    assert report["against_target"]["noisy_input"]["psnr_db"] is None
-    assert report["against_target"]["gain_over_input_db"] is None
+    of_input = report["against_target"]["methods"]["noisy_input"]
+    assert of_input["scores"]["psnr_db"] is None
+    assert of_input["gain_db"] is None
 
 
 def test_scores_of_a_network_trained_on_other_data_say_so(finished: Workspace, tmp_path: Path) -> None:
@@ -198,7 +212,7 @@ def test_the_pipeline_runs_the_four_tasks_and_finds_its_work_done(
     words = ["pipeline", str(empty / "run"), "--workspace", str(empty.root)]
     assert main(words) == 0
     shown = capsys.readouterr().out
-    assert "scalar Wiener" in shown
+    assert "Scalar Wiener (bound)" in shown
     assert f"report: {empty / 'results/report.json'}" in shown
     assert main(words) == 0
     assert capsys.readouterr().out.count("nothing to do") == 4

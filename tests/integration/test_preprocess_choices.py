@@ -72,7 +72,7 @@ def test_given_pairs_are_trained_on_and_scored(pairs: Workspace) -> None:
     assert pairs.run("preprocess", "train", "test") == 0
     report = json.loads((pairs / "results/report.json").read_text())
     assert report["preprocess"]["parameters"]["pairs"]["kind"] == "given"
-    assert report["against_target"]["noisy_input"]["mse"] > 0
+    assert report["against_target"]["methods"]["noisy_input"]["scores"]["mse"] > 0
 
 
 @pytest.mark.parametrize("side", ["noisy", "clean"])

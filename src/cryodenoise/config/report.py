@@ -1,73 +1,70 @@
 """results/report.json: the schema of what `test` reports."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from cryodenoise.config.documents import Digest, MadeFrom, Skipped
 from cryodenoise.config.run_files import PairsKind
 from cryodenoise.config.schema import Document, Schema
-from cryodenoise.config.training_record import WeightsFile
+from cryodenoise.config.scores import AgainstReference, BlankProbe, HalvesEstimate, RegionSnr, SeedSpread
+from cryodenoise.config.training_record import Epoch, WeightsFile
 
 
-class Spread(Schema):
-    """A score a patch, summed up over the patches."""
+class SelfTest(Schema):
+    """One answer of the scorer that is known beforehand."""
 
-    mean: float
-    """Mean over the patches."""
-    median: float
-    """Median over the patches; of an even count, the mean of the middle two."""
-    min: float
-    """Lowest."""
-    max: float
-    """Highest."""
+    name: str
+    """What was scored, and which score."""
+    expected: float
+    """The known answer."""
+    found: float
+    """What the scorer gave."""
 
 
-class Scores(Schema):
-    """How close images are to others; intensities are those of the dataset, in [0, 1] where it was clipped there."""
+class Resources(Schema):
+    """What scoring took."""
 
-    mse: float = Field(ge=0)
-    """Mean squared error over all pixels of the test split."""
-    rmse: float = Field(ge=0)
-    """Square root of `mse`."""
-    mae: float = Field(ge=0)
-    """Mean absolute error over all pixels."""
-    psnr_db: float | None
-    """10·log10(1 / mse), of the whole set; null if `mse` is 0. Of unclipped data the range of 1 is a convention."""
-    ssim: Spread
-    """Structural similarity a patch."""
-    correlation: Spread
-    """Pearson correlation a patch; 0 for a patch without variation."""
+    patches_per_s: float | None
+    """Patches over the seconds that the denoiser spent on them, after one batch that is not timed; null for images of
+    another program, which are only read."""
+    megapixels_per_s: float | None
+    """Likewise in 10⁶ pixels."""
+    reading_s: float
+    """Seconds in which a batch, or the images of another program, were waited for."""
+    denoising_s: float
+    """Seconds of the denoiser alone."""
+    scoring_s: float
+    """The rest of `elapsed_s`: baselines and scores."""
+    elapsed_s: float
+    """Seconds in all, from the fit of the first baseline to the last score; figures are made later."""
+    peak_host_memory_bytes: int
+    """Largest resident memory of the process during the task."""
+    peak_device_memory_bytes: int | None
+    """Largest memory that the process took on the GPU, its context included; null on the processor."""
+    energy_joules: dict[str, float]
+    """By the counters of the GPU (`gpu`) and of the processor (`processor`); only what there is a counter for."""
+    cost: float | None
+    """Hours times `price_per_hour` of the run file; null where it gives none."""
 
 
-class AffineMap(Schema):
-    """x → slope · x + offset."""
+class Denoiser(Schema):
+    """What was scored."""
 
-    slope: float
-    """Factor."""
-    offset: float
-    """Summand."""
-
-
-class ScoreSet(Schema):
-    """How close the network and its references come to one kind of image."""
-
-    denoised: Scores
-    """Scores of the network."""
-    noisy_input: Scores
-    """Scores of its input."""
-    scalar_wiener: Scores
-    """Scores of the best affine map of its input."""
-    affine_map: AffineMap
-    """That map: the one with the lowest mean squared error on the test split itself."""
-    gain_over_input_db: float | None
-    """PSNR of the denoised less that of the noisy input; null if either is."""
-    gain_over_scalar_wiener_db: float | None
-    """PSNR of the denoised less that of the scalar Wiener reference; null if either is."""
+    kind: Literal["network", "baseline", "predictions"]
+    """A trained network, a classical filter, or images that another program made."""
+    name: str
+    """Name of the network or filter; of images, their file's name."""
+    parameters: int | None
+    """Number of trained values; null for anything but a network."""
+    found: dict[str, float]
+    """Of a filter, what was estimated or tuned."""
+    sha256: Digest | None
+    """SHA-256 of the weights or of the file of images; null for a filter."""
 
 
 class TrainingConditions(Schema):
-    """On what a network was trained; training.json tells the rest."""
+    """How a network was trained; training.json tells the rest."""
 
     device: str
     """Name of the processor or GPU."""
@@ -75,58 +72,80 @@ class TrainingConditions(Schema):
     """Keys of the run file of `train` that only say how a machine does the work."""
     environment: dict[str, Any]
     """Versions and hardware."""
+    weights: WeightsFile
+    """The weights that were scored."""
+    best_epoch: int
+    """The epoch that they are of."""
+    history: list[Epoch]
+    """All epochs."""
+    processes: int
+    """How many trained together."""
+    peak_host_memory_bytes: int
+    """Largest resident memory of a process."""
+    peak_device_memory_bytes: int | None
+    """Largest memory of a process on its GPU; null on the processor."""
+    made_from: MadeFrom
+    """Run file of `train` and its dataset."""
 
 
 class Report(Document):
     """What `test` measured, beside its references, and everything it was measured from."""
 
     FORMAT: ClassVar[str] = "cryodenoise/report"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     TASK: ClassVar[str] = "test"
 
-    model: str
-    """Name of the network."""
-    parameters: int
-    """Number of trained values."""
-    samples: int
+    denoiser: Denoiser
+    """What was scored."""
+    samples: int = Field(ge=1)
     """Patches scored."""
     sample_shape: tuple[int, int]
     """Rows and columns of a patch."""
+    micrographs: int = Field(ge=1)
+    """Micrographs that they are of."""
+    pixel_size_angstrom: float | None
+    """Pixel size, in Å; null where it is unknown or not one."""
     pairs: PairsKind
     """What inputs and targets are made of; of `truth`, the target is the truth."""
-    against_target: ScoreSet
+    against_target: AgainstReference
     """Scores against the targets."""
-    against_truth: ScoreSet | None
+    against_truth: AgainstReference | None
     """Scores against the truth that was carried along for them; null where there is none or it is the target."""
+    halves: HalvesEstimate | None
+    """Without a truth: what independent halves tell of the error against it; null where inputs are no halves."""
+    region_snr: RegionSnr | None
+    """Of particles in their ice; null where their places are unknown."""
+    blank: BlankProbe | None
+    """What the denoiser makes of ice that shows nothing; null for images of another program."""
+    across_seeds: SeedSpread | None
+    """With several trainings that differ by their seed alone: how much that changes; else null."""
+    subset: list[int]
+    """Indices of the test patches on which slow filters were scored."""
+    intervals_missing: str | None
+    """Why there are no 95 % intervals; null where there are."""
     remarks: list[str]
     """What a reader must know to judge the scores."""
     skipped: list[Skipped]
     """Micrographs that preprocessing left out as unusable."""
-    inference_patches_per_s: float
-    """Patches over the seconds that the network spent on them, transfers to its device included."""
-    elapsed_s: float
-    """Seconds of the whole scoring, reading included."""
-    peak_host_memory_bytes: int
-    """Largest resident memory of the process during the task."""
-    peak_device_memory_bytes: int | None
-    """Largest memory reserved on the GPU by PyTorch's allocator during the task; null on the processor."""
+    self_tests: list[SelfTest]
+    """What the scorer was tested with before it scored."""
+    resources: Resources
+    """What scoring took."""
     device: str
     """Name of the processor or GPU that scored."""
     dataset_identity: Digest
     """Identity of the dataset that was scored."""
-    weights: WeightsFile
-    """The weights that were scored."""
+    measures_sha256: Digest
+    """SHA-256 of measures.npz beside the report: scores a patch, histograms, examples."""
     download: MadeFrom | None
     """Run file of `download`; null for micrographs of one's own."""
     preprocess: MadeFrom
     """Run file of `preprocess` and its micrographs."""
-    train: MadeFrom
-    """Run file of `train` and its dataset."""
+    training: TrainingConditions | None
+    """How the network was trained; null for anything else."""
     made_from: MadeFrom
-    """Run file of `test`, its dataset and its weights."""
+    """Run file of `test`, its dataset and what was scored."""
     machine: dict[str, Any]
     """The other keys of the run file, which only say how a machine does the work."""
-    training: TrainingConditions
-    """On what the network was trained."""
     environment: dict[str, Any]
     """Versions and hardware."""

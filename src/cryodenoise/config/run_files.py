@@ -157,10 +157,21 @@ class PreprocessParameters(Parameters):
 
 
 class TestParameters(Parameters):
-    """Task `test`: how the test split is streamed through the network."""
+    """Task `test`: what is scored on the test split, and how that is streamed."""
 
-    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "read_ahead_mib"})
+    MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset(
+        {"batch_size", "device", "read_ahead_mib", "price_per_hour", "figures"}
+    )
     __test__: ClassVar[bool] = False  # the name is no test's, whatever pytest thinks
+
+    model: str | None = Field(None, pattern=r"^baseline/[a-z0-9_]+$")
+    """`baseline/NAME` scores a classical filter, such as `baseline/wiener`; null the network of model_dir, or the
+    images of `--predictions`."""
+    slow_patches: int = Field(8, ge=0)
+    """On how many patches, spread evenly over the split, filters that take seconds a patch are scored; 0 leaves them
+    out."""
+    seed: int = Field(42, ge=0)
+    """Seed of the bootstrap's draws and of the noise of the hallucination probe."""
 
     batch_size: int = Field(4, ge=1)
     """Samples scored at a time; scores depend on it by rounding at most."""
@@ -168,3 +179,7 @@ class TestParameters(Parameters):
     """`auto` takes the first GPU, else the processor."""
     read_ahead_mib: int = Field(128, ge=1, le=65536)
     """Memory for the batch in use and for those read before they are needed, in MiB; it is two batches at least."""
+    figures: bool = True
+    """Whether report.html, figures/ and tables/ are made at once; `cryodenoise report` makes them at any time."""
+    price_per_hour: float | None = Field(None, ge=0)
+    """What the machine costs an hour, in any currency; the report then tells what scoring cost."""

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryodenoise.config.report import Report, ScoreSet
-from cryodenoise.evaluation.score import gain_db
+from cryodenoise.config.report import Report
+from cryodenoise.config.scores import AgainstReference
+from cryodenoise.files import sha256_of
 from cryodenoise.findings import Finding, Rule, rule
-from cryodenoise.metrics.accumulate import psnr_db
+from cryodenoise.metrics.accumulate import gain_db, psnr_db
 
-_DOCUMENT_NAME = "report.json"
+_DOCUMENT_NAME, _MEASURES_NAME = "report.json", "measures.npz"
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,17 @@ def consistent(folder: ResultsFolder) -> Iterator[Finding]:
     report, place = folder.record, folder.path / _DOCUMENT_NAME
     follow: dict[str, tuple[float | None, float | None]] = {}
     for against in ("against_target", "against_truth"):
-        sets: ScoreSet | None = getattr(report, against)
+        sets: AgainstReference | None = getattr(report, against)
         if sets is None:
             continue
-        references = {name: getattr(sets, name) for name in ("denoised", "noisy_input", "scalar_wiener")}
-        for name, scores in references.items():
+        scored = {"denoised": sets.denoised, **{name: method.scores for name, method in sets.methods.items()}}
+        for name, scores in scored.items():
             follow[f"{against}.{name}.rmse"] = scores.rmse, math.sqrt(scores.mse)
             follow[f"{against}.{name}.psnr_db"] = scores.psnr_db, psnr_db(scores.mse)
-        over_input, over_wiener = (gain_db(sets.denoised, other) for other in (sets.noisy_input, sets.scalar_wiener))
-        follow[f"{against}.gain_over_input_db"] = sets.gain_over_input_db, over_input
-        follow[f"{against}.gain_over_scalar_wiener_db"] = sets.gain_over_scalar_wiener_db, over_wiener
+        for name, method in sets.methods.items():
+            if method.samples == report.samples:  # of a part of the split it follows from measures.npz alone
+                expected = gain_db(sets.denoised.mse, method.scores.mse)
+                follow[f"{against}.methods.{name}.gain_db"] = method.gain_db, expected
     for key, (found, expected) in follow.items():
         if (found is None) != (expected is None) or (
             found is not None and expected is not None and not math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
@@ -44,4 +46,14 @@ def consistent(folder: ResultsFolder) -> Iterator[Finding]:
             yield Finding(place, f"{key}: {found}, expected {expected}: edited since it was written")
 
 
-RULES: tuple[Rule[ResultsFolder], ...] = (consistent,)
+@rule("RESULTS-2", "measures.npz is the file that report.json speaks of")
+def measures(folder: ResultsFolder) -> Iterator[Finding]:
+    """A file that is missing or another."""
+    path = folder.path / _MEASURES_NAME
+    if not path.is_file():
+        yield Finding(path, f"missing, though {_DOCUMENT_NAME} names it: {Report.remedy()}")
+    elif sha256_of(path) != folder.record.measures_sha256:
+        yield Finding(path, f"altered since it was written: {Report.remedy()}")
+
+
+RULES: tuple[Rule[ResultsFolder], ...] = (consistent, measures)

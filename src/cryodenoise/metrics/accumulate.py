@@ -1,20 +1,25 @@
-"""Sums over a set of patches, in float64, that do not depend on how the set was cut into batches."""
+"""Scores of a set from those of its patches, in float64; they do not depend on how the set was cut into batches."""
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 
-from cryodenoise.config.report import AffineMap, Scores, Spread
+from cryodenoise.config.scores import Scores, Spread
 from cryodenoise.metrics import pixel
+from cryodenoise.metrics.edges import edge_preservation
 
 _PER_PATCH: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "mse": pixel.mean_squared_error,
     "mae": pixel.mean_absolute_error,
     "ssim": pixel.structural_similarity,
     "correlation": pixel.correlation,
+    "edge_preservation": edge_preservation,
 }
+PatchScores = Mapping[str, np.ndarray]
+"""Of each score, one float64 value a patch, shape (n,)."""
 
 
 def psnr_db(mse: float) -> float | None:
@@ -22,56 +27,51 @@ def psnr_db(mse: float) -> float | None:
     return -10 * math.log10(mse) if mse > 0 else None
 
 
-class ScoreSums:
-    """The scores of images against targets, patch by patch."""
+def gain_db(mse: float, other_mse: float) -> float | None:
+    """PSNR of an error less that of another; None where either is 0."""
+    return 10 * math.log10(other_mse / mse) if mse > 0 and other_mse > 0 else None
 
-    def __init__(self) -> None:
-        self._values: dict[str, list[float]] = {name: [] for name in _PER_PATCH}
 
-    def add(self, images: torch.Tensor, targets: torch.Tensor) -> None:
-        """Score a batch, each of shape (n, 1, h, w); all patches of a set have one shape, so all count the same."""
+class PatchTable:
+    """Scores of images against others, a row a patch."""
+
+    def __init__(self, samples: int) -> None:
+        """Make room for so many patches."""
+        self._values = {name: np.full(samples, np.nan) for name in _PER_PATCH}
+
+    def set(self, first: int, images: torch.Tensor, others: torch.Tensor) -> None:
+        """Score a batch, each of shape (n, 1, h, w), whose patches have the rows from `first` on."""
         for name, score in _PER_PATCH.items():
-            self._values[name] += score(images, targets).tolist()
+            self._values[name][first : first + len(images)] = score(images, others).cpu().numpy()
 
-    def scores(self) -> Scores:
-        """The scores of all patches so far, at least one."""
-        mse, mae = (math.fsum(self._values[name]) / len(self._values[name]) for name in ("mse", "mae"))
-        return Scores(
-            mse=mse,
-            rmse=math.sqrt(mse),
-            mae=mae,
-            psnr_db=psnr_db(mse),
-            ssim=_spread(self._values["ssim"]),
-            correlation=_spread(self._values["correlation"]),
-        )
+    def values(self) -> PatchScores:
+        """All scores; a row that was not set is NaN."""
+        return self._values
 
 
-def _spread(values: list[float]) -> Spread:
-    return Spread(mean=statistics.fmean(values), median=statistics.median(values), min=min(values), max=max(values))
+def scores_of(values: PatchScores) -> Scores:
+    """The scores of a set of at least one patch; all have one shape, so all count the same."""
+    mse, mae = (mean(values[name]) for name in ("mse", "mae"))
+    of_patches = [psnr_db(float(value)) for value in values["mse"]]
+    finite = [value for value in of_patches if value is not None]
+    return Scores(
+        mse=mse,
+        rmse=math.sqrt(mse),
+        mae=mae,
+        psnr_db=psnr_db(mse),
+        patch_psnr_db=spread(finite) if len(finite) == len(of_patches) else None,
+        ssim=spread(values["ssim"]),
+        correlation=spread(values["correlation"]),
+        edge_preservation=spread(values["edge_preservation"]),
+    )
 
 
-class AffineFit:
-    """The least-squares affine map from one set of pixels to another, from centred sums (Chan, Golub, LeVeque 1983)."""
+def mean(values: np.ndarray) -> float:
+    """The mean of values, of shape (n,), whose sum is exactly rounded: it does not depend on their order."""
+    return math.fsum(values.tolist()) / len(values)
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._mean_x = self._mean_y = self._xx = self._xy = 0.0
 
-    def add(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-        """Take in a batch of any shape."""
-        x, y = inputs.double().flatten(), targets.double().flatten()
-        mean_x, mean_y = x.mean().item(), y.mean().item()
-        x, y = x - mean_x, y - mean_y
-        count = self._count + len(x)
-        shift_x, shift_y = mean_x - self._mean_x, mean_y - self._mean_y
-        between = self._count * len(x) / count
-        self._xx += x.square().sum().item() + shift_x * shift_x * between
-        self._xy += (x * y).sum().item() + shift_x * shift_y * between
-        self._mean_x += shift_x * len(x) / count
-        self._mean_y += shift_y * len(x) / count
-        self._count = count
-
-    def solve(self) -> AffineMap:
-        """The map with the lowest mean squared error; of a constant input, the targets' mean."""
-        slope = self._xy / self._xx if self._xx > 0 else 0.0
-        return AffineMap(slope=slope, offset=self._mean_y - slope * self._mean_x)
+def spread(values: np.ndarray | list[float]) -> Spread:
+    """What a report tells of one value a patch, at least one."""
+    each = [float(value) for value in values]
+    return Spread(mean=statistics.fmean(each), median=statistics.median(each), min=min(each), max=max(each))

@@ -22,6 +22,7 @@ from cryodenoise.sources import check as raw_rules
 from cryodenoise.sources.record import contents, counted
 from cryodenoise.tasks.folders import KINDS, Kind, is_unfinished, kind_of, read_json
 from cryodenoise.training import check as model_rules
+from cryodenoise.training.record import folder_of, repeats_in
 
 
 def check(directory: Path, code_dir: Path | None, console: Console) -> int:
@@ -75,9 +76,14 @@ def _nothing_else(kind: Kind) -> Rule[Path]:
     """The rule about other files; raw/ may hold some beside its micrographs."""
 
     def findings(folder: Path) -> Iterator[Finding]:
-        for path in entries(folder) if kind.name != "raw" else contents(folder):
+        repeats = repeats_in(folder).values() if kind.name == "model" else ()
+        made = [folder / name for name in kind.folders if (folder / name).is_dir()]
+        inside = (
+            [path for each in (folder, *made) for path in entries(each)] if kind.name != "raw" else contents(folder)
+        )
+        for path in (path for path in inside if path not in (*repeats, *made)):
             left_over = is_unfinished(path.name) and path.name[0] != "."
-            if not kind.writes(path.name) and (left_over or kind.name != "raw"):
+            if not kind.writes(path.relative_to(folder).as_posix()) and (left_over or kind.name != "raw"):
                 what = "what unfinished work left" if left_over else f"what `{kind.task}` did not write"
                 yield Finding(path, f"found {what}, expected only what {kind.document_name} tells of: move it away")
 
@@ -137,9 +143,18 @@ def _check_folder(folder: Path, kind: Kind, code_dir: Path | None, console: Cons
         elapsed_s = time.monotonic() - started_s
         rate = f", {size_bytes / 1e6:.1f} MB in {elapsed_s:.1f} s ({size_bytes / 1e6 / elapsed_s:.0f} MB/s)"
         console.say(f"  checked: {what}{rate if size_bytes else ''}")
+        if isinstance(about, model_rules.ModelFolder) and (repeats_in(folder) or about.record.trainings > 1):
+            count += _apply([model_rules.trainings], about, console)
     if damages:
         console.say(f"  what to do: {kind.document.remedy()}")
-    return count + damages
+    return count + damages + _check_repeats(folder, loaded, kind, code_dir, console)
+
+
+def _check_repeats(folder: Path, loaded: list[Document], kind: Kind, code_dir: Path | None, console: Console) -> int:
+    """Check the folders of the trainings that repeat a folder's own; how many findings there were."""
+    count = max((document.trainings for document in loaded if isinstance(document, TrainingRecord)), default=1)
+    places = [folder_of(folder, number) for number in range(2, count + 1)]
+    return sum(_check_folder(place, kind, code_dir, console) for place in places if place.is_dir())
 
 
 def _rules_of(
@@ -202,7 +217,7 @@ def made_from_each_other(workspace: Path) -> Iterator[Finding]:
         ("data", "source", _at(workspace, "data", "source"), _at(workspace, "raw", "made_from")),
         ("model", "made_from.inputs.dataset", _at(workspace, "model", "made_from", "inputs", "dataset"), dataset),
         ("results", "dataset_identity", _at(workspace, "results", "dataset_identity"), dataset),
-        ("results", "weights.sha256", _at(workspace, "results", "weights", "sha256"), weights),
+        ("results", "training.weights.sha256", _at(workspace, "results", "training", "weights", "sha256"), weights),
     ]
     for name, key, found, expected in links:
         if found is not None and expected is not None and found != expected:

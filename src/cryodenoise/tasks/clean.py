@@ -13,11 +13,10 @@ from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.estimates.table import size
 from cryodenoise.files import PARTIAL_SUFFIX
-from cryodenoise.sources.record import FOLDERS, REJECTED_SUFFIX, contents
+from cryodenoise.sources.record import REJECTED_SUFFIX, contents
 from cryodenoise.tasks.folders import KINDS, LOGS, Kind, is_made_from, named_files, read_json
+from cryodenoise.training.record import repeats_in
 
-_TOLD_BY_REPORT = {"preprocess", "train"}
-"""Tasks whose parameters report.json tells beside those of `test`, on which hardly anything depends."""
 _WRITE_TEST = ".write-test-*"  # `files.make_directory` was killed at the wrong moment
 
 
@@ -69,6 +68,9 @@ def clean(run_set: Path, workspace: Path, yes: bool, console: Console, ask: Call
         if not yes and not _agreed(f"Remove {_files(count)}? [y/N] ", ask):
             console.say("nothing was removed")
             return
+        for entry in found:  # from now on no folder passes for whole
+            if entry.document:
+                (entry.folder / entry.document).replace(entry.folder / MARKER_NAME)
         for entry in found:
             _remove(entry)
     console.say(f"removed {_files(count)}")
@@ -102,6 +104,15 @@ def _sort_out(run_set: Path, workspace: Path, console: Console, stack: ExitStack
             continue
         stack.enter_context(locked(folder, kind.task))
         any_ours = True
+        for number, repeat in _repeats(kind, folder).items():
+            if not any(repeat.iterdir()):
+                continue
+            if reason := _why_not(kind, repeat, run_set / f"{kind.task}.yaml", number):
+                console.say(f"{repeat}: stays: {reason}")
+                all_ours = False
+            else:
+                stack.enter_context(locked(repeat, kind.task))
+                yield _found(kind, repeat)
         yield _found(kind, folder)
     logs = workspace / LOGS
     if all_ours and any_ours and logs.is_dir() and not logs.is_symlink():
@@ -119,8 +130,8 @@ def _is_log(path: Path) -> bool:
         return b" cryodenoise " in stream.readline(200)
 
 
-def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
-    """Why a folder cannot be said to be the run set's; None if it can."""
+def _why_not(kind: Kind, folder: Path, run_file: Path, number: int = 1) -> str | None:
+    """Why a folder cannot be said to be the run set's; None if it can. `number` is as `is_made_from` has it."""
     if folder.is_symlink():
         return "it is a link to a folder elsewhere"
     if not run_file.is_file():
@@ -136,14 +147,15 @@ def _why_not(kind: Kind, folder: Path, run_file: Path) -> str | None:
         if edited:
             return f"{document} is not what `{kind.task}` wrote ({edited})"
     content = read_json(folder / document)
-    made_from = {
-        kind.task: content.get("made_from"),
-        **{task: content[task] for task in _TOLD_BY_REPORT & set(content)},
-    }
+    made_from = {kind.task: content.get("made_from")}
+    if "preprocess" in content:  # report.json, on which hardly anything of its own run file has an effect
+        made_from["preprocess"] = content["preprocess"]
+    if training := content.get("training"):
+        made_from["train"] = training.get("made_from")
     for upstream in KINDS:
         path = run_file.with_name(f"{upstream.task}.yaml")
         told = made_from.get(upstream.task)
-        if upstream.task in made_from and path.is_file() and not is_made_from(told, upstream, path):
+        if upstream.task in made_from and path.is_file() and not is_made_from(told, upstream, path, number):
             return f"{document} does not say that it was made from {path}"
     return None
 
@@ -160,23 +172,30 @@ def _found(kind: Kind, folder: Path) -> Found:
         if size_bytes is not None and not path.is_symlink() and path.stat().st_size != size_bytes:
             return False  # somebody put another file there
         name = path.name.removesuffix(REJECTED_SUFFIX)
-        if path.with_name(name) in named or (path.parent == folder and kind.writes(name)):
+        if path.with_name(name) in named or kind.writes(path.with_name(name).relative_to(folder).as_posix()):
             return True
         if under_way and path.name.endswith(PARTIAL_SUFFIX):
             return True
         return path.parent == folder and (is_journal(path.name) or fnmatch(path.name, _WRITE_TEST))
 
-    inside = contents(folder) if kind.name == "raw" else sorted(folder.iterdir())
+    repeats = tuple(_repeats(kind, folder).values())
+    made = tuple(
+        folder / name for name in kind.folders if (folder / name).is_dir() and not (folder / name).is_symlink()
+    )
+    listed = [path for each in (folder, *made) for path in sorted(each.iterdir())]
+    inside = [path for path in (contents(folder) if kind.name == "raw" else listed) if path not in (*repeats, *made)]
     ours = [path for path in inside if is_ours(path)]
-    folders = tuple(folder / name for name in FOLDERS) if kind.name == "raw" else ()
-    return Found(folder, document, ours, [path for path in inside if path not in ours], folders)
+    return Found(folder, document, ours, [path for path in inside if path not in ours], (*made, *repeats))
+
+
+def _repeats(kind: Kind, folder: Path) -> dict[int, Path]:
+    """The folders of further trainings, which are sorted out each by itself."""
+    return repeats_in(folder) if kind.name == "model" else {}
 
 
 def _remove(found: Found) -> None:
     """Remove files, never what a link points to; what names them goes last, so that this can be run again."""
     marker = found.folder / MARKER_NAME
-    if found.document:
-        (found.folder / found.document).replace(marker)  # from now on the folder does not pass for whole
     for path in found.ours:
         if path != marker:
             path.unlink(missing_ok=True)

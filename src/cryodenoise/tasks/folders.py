@@ -17,7 +17,7 @@ from cryodenoise.config.training import TrainParameters
 from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.dataset import layout
 from cryodenoise.files import PARTIAL_SUFFIX
-from cryodenoise.sources.record import is_within
+from cryodenoise.sources.record import FOLDERS, is_within
 from cryodenoise.tasks import download, test
 from cryodenoise.training import checkpoints, record, scalars
 
@@ -34,8 +34,9 @@ class Kind:
         parameters: Schema of the task's run file.
         document: Schema of the document that finished work holds.
         document_name: The document's file name.
-        files: Patterns of the names of what the task writes beside it; the files of raw/ are named in its document
-            instead.
+        files: Patterns of the names of what the task writes beside it, or in folders there; the files of raw/ are named
+            in its document instead.
+        folders: Folders that the task makes in it.
     """
 
     name: str
@@ -44,14 +45,15 @@ class Kind:
     document: type[Document]
     document_name: str
     files: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
     def writes(self, name: str) -> bool:
-        """Whether a file name is one that the task gives."""
+        """Whether a file name, with that of its folder before it, is one that the task gives."""
         return name in (self.document_name, MARKER_NAME) or any(fnmatch(name, pattern) for pattern in self.files)
 
 
 KINDS = (
-    Kind("raw", "download", DownloadParameters, DownloadRecord, download.DOCUMENT_NAME, ()),
+    Kind("raw", "download", DownloadParameters, DownloadRecord, download.DOCUMENT_NAME, (), FOLDERS),
     Kind(
         "data",
         "preprocess",
@@ -73,7 +75,15 @@ KINDS = (
         record.DOCUMENT_NAME,
         (checkpoints.BEST_NAME, checkpoints.LAST_NAME, "last-*.safetensors", scalars.FILES),
     ),
-    Kind("results", "test", TestParameters, Report, test.DOCUMENT_NAME, ()),
+    Kind(
+        "results",
+        "test",
+        TestParameters,
+        Report,
+        test.DOCUMENT_NAME,
+        ("measures.npz", "report.html", "figures/*.png", "figures/*.pdf", "tables/*.md", "tables/*.tex"),
+        ("figures", "tables"),
+    ),
 )
 
 
@@ -102,10 +112,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return {}
 
 
-def is_made_from(told: object, kind: Kind, run_file: Path) -> bool:
-    """Whether what a document tells under `made_from` names the parameters of a run file, as this version reads it."""
+def is_made_from(told: object, kind: Kind, run_file: Path, number: int = 1) -> bool:
+    """Whether what a document tells under `made_from` names the parameters of a run file, as this version reads it.
+
+    Args:
+        told: What it tells.
+        kind: The kind of its folder.
+        run_file: The run file.
+        number: Of several trainings that differ by their seed, which, counted from 1.
+    """
     parameters = told.get("parameters") if isinstance(told, dict) else None
-    return bool(parameters == json.loads(json.dumps(kind.parameters.load(run_file).determining())))
+    expected = kind.parameters.load(run_file)
+    if isinstance(expected, TrainParameters):
+        expected = expected.training(number)
+    return bool(parameters == json.loads(json.dumps(expected.determining())))
 
 
 def named_files(raw_dir: Path) -> dict[Path, int | None]:

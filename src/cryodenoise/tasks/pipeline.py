@@ -40,4 +40,4 @@ def pipeline(run_set: Path, workspace: Path, raw_dir: Path | None, code_dir: Pat
     console.say("— train")
     train(files["train"], data, model, code_dir, console)
     console.say("— test")
-    test(files["test"], data, model, results, code_dir, console)
+    test(files["test"], data, model, results, code_dir, None, console)

@@ -3,27 +3,23 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from cryodenoise.config.scores import Scores
 from cryodenoise.metrics import pixel
-from cryodenoise.metrics.accumulate import AffineFit, ScoreSums, psnr_db
+from cryodenoise.metrics.accumulate import PatchTable, psnr_db, scores_of
+from noisy_pairs import pair
 
 
-def pair(seed: int, samples: int = 5, height: int = 33, width: int = 47) -> tuple[torch.Tensor, torch.Tensor]:
-    rng = torch.Generator().manual_seed(seed)
-    target = torch.rand(samples, 1, height, width, generator=rng)
-    return (target + 0.2 * torch.randn(target.shape, generator=rng)).clamp(-0.1, 1.1), target
-
-
-def scores_in_batches(images: torch.Tensor, targets: torch.Tensor, batch_size: int) -> ScoreSums:
-    sums = ScoreSums()
+def scores_in_batches(images: torch.Tensor, targets: torch.Tensor, batch_size: int) -> Scores:
+    table = PatchTable(len(images))
     for start in range(0, len(images), batch_size):
-        sums.add(images[start : start + batch_size], targets[start : start + batch_size])
-    return sums
+        table.set(start, images[start : start + batch_size], targets[start : start + batch_size])
+    return scores_of(table.values())
 
 
 def test_errors_are_those_of_a_few_lines_of_numpy() -> None:
     images, targets = pair(1)
     x, y = images.numpy().astype("f8")[:, 0], targets.numpy().astype("f8")[:, 0]
-    scores = scores_in_batches(images, targets, 2).scores()
+    scores = scores_in_batches(images, targets, 2)
     assert scores.mse == pytest.approx(((x - y) ** 2).mean(), rel=1e-12)
     assert scores.rmse == pytest.approx(np.sqrt(((x - y) ** 2).mean()), rel=1e-12)
     assert scores.mae == pytest.approx(abs(x - y).mean(), rel=1e-12)
@@ -46,7 +42,7 @@ def test_ssim_is_scikit_images(size: tuple[int, int]) -> None:
 
 def test_the_truth_scores_perfectly() -> None:
     _, targets = pair(3)
-    scores = scores_in_batches(targets, targets, 3).scores()
+    scores = scores_in_batches(targets, targets, 3)
     assert (scores.mse, scores.mae, scores.psnr_db) == (0, 0, None)
     assert scores.ssim.min == pytest.approx(1, abs=1e-12)
     assert scores.correlation.min == pytest.approx(1, abs=1e-12)
@@ -61,8 +57,8 @@ def test_psnr_has_known_values() -> None:
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_no_score_depends_on_the_batch_size(batch_size: int) -> None:
     images, targets = pair(4)
-    whole = scores_in_batches(images, targets, len(images)).scores()
-    cut = scores_in_batches(images, targets, batch_size).scores()
+    whole = scores_in_batches(images, targets, len(images))
+    cut = scores_in_batches(images, targets, batch_size)
     assert cut.mse == pytest.approx(whole.mse, rel=1e-14)
     assert cut.ssim.mean == pytest.approx(whole.ssim.mean, rel=1e-12)
 
@@ -80,36 +76,3 @@ def test_correlation_is_unmoved_by_a_rising_affine_map_and_turned_by_a_falling_o
     plain = pixel.correlation(images, targets)
     assert torch.allclose(pixel.correlation(images.double() * 3 + 1, targets), plain, atol=1e-12)
     assert torch.allclose(pixel.correlation(-images, targets), -plain, atol=1e-12)
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 5])
-def test_the_affine_fit_is_the_least_squares_solution(batch_size: int) -> None:
-    images, targets = pair(7)
-    fit = AffineFit()
-    for start in range(0, len(images), batch_size):
-        fit.add(images[start : start + batch_size], targets[start : start + batch_size])
-    slope, offset = np.polyfit(images.numpy().ravel().astype("f8"), targets.numpy().ravel().astype("f8"), 1)
-    assert fit.solve().slope == pytest.approx(slope, rel=1e-10)
-    assert fit.solve().offset == pytest.approx(offset, rel=1e-10)
-
-
-def test_no_other_affine_map_has_a_lower_error() -> None:
-    images, targets = pair(8)
-    fit = AffineFit()
-    fit.add(images, targets)
-    best = fit.solve()
-
-    def error(slope: float, offset: float) -> float:
-        return pixel.mean_squared_error(images.double() * slope + offset, targets).mean().item()
-
-    lowest = error(best.slope, best.offset)
-    steps = [(a, b) for a in (-0.01, 0, 0.01) for b in (-0.01, 0, 0.01) if a or b]
-    assert all(error(best.slope + a, best.offset + b) > lowest for a, b in steps)
-
-
-def test_the_affine_fit_of_a_constant_input_is_the_mean_of_the_targets() -> None:
-    _, targets = pair(9)
-    fit = AffineFit()
-    fit.add(torch.full_like(targets, 0.25), targets)
-    assert fit.solve().slope == 0
-    assert fit.solve().offset == pytest.approx(targets.double().mean().item())

@@ -1,0 +1,94 @@
+"""Sentences without which scores would mislead."""
+
+from collections.abc import Iterator
+
+from cryodenoise.config.documents import DatasetRecord
+from cryodenoise.config.report import Denoiser
+from cryodenoise.config.scores import AgainstReference, BlankProbe
+
+AS_GOOD_DB = 0.1
+"""A gain below this counts as none."""
+NEAR_THE_CURVE = 0.003
+"""Share by which the error of an affine map may exceed that of the best curve and still count as its equal."""
+_SIGMAS = 5.0
+_ODD_CORRELATION = 0.02
+
+
+def remarks(
+    denoiser: Denoiser,
+    against_target: AgainstReference,
+    against_truth: AgainstReference | None,
+    blank: BlankProbe | None,
+    dataset: DatasetRecord,
+    trained_on: str | None,
+) -> list[str]:
+    """What a reader must know to judge the scores.
+
+    Args:
+        denoiser: What was scored.
+        against_target: Its scores.
+        against_truth: Likewise, where there is a truth beside the target.
+        blank: What it makes of blank ice.
+        dataset: What was scored on.
+        trained_on: Identity of the dataset that a network was trained on.
+    """
+    scores = against_truth or against_target
+    found = [*_of_scores(denoiser, scores), *_of_blank(blank)]
+    if dataset.pairs in ("added_noise", "halves") and against_truth is None:
+        found.append("The target is itself noisy: no score against it comes near that of the noise-free image.")
+    if dataset.held_out == "regions":
+        found.append(
+            "With fewer than three micrographs, validation and test are regions of micrographs that were also "
+            "trained on: the scores say nothing of other micrographs."
+        )
+    if dataset.skipped:
+        found.append(f"{len(dataset.skipped)} unusable micrographs were left out; `skipped` names them.")
+    if trained_on not in (None, dataset.identity):
+        found.append(
+            "The network was trained on another dataset than the one it is scored on; whether that one held "
+            "micrographs of this test split was not checked."
+        )
+    return found
+
+
+def _of_scores(denoiser: Denoiser, scores: AgainstReference) -> Iterator[str]:
+    best = scores.methods[scores.best_baseline]
+    if denoiser.kind == "baseline":
+        pass
+    elif best.scores.mse == 0 < scores.denoised.mse:
+        yield f"{best.title} leaves no error at all: these scores do not tell {denoiser.name} from it."
+    elif best.gain_db is not None and best.gain_db < AS_GOOD_DB:
+        verdict = "does as well as" if best.gain_db > -AS_GOOD_DB else "does better than"
+        yield (
+            f"{best.title}, a classical filter, {verdict} {denoiser.name}, whose gain over it is {best.gain_db:+.2f} "
+            f"dB: less than {AS_GOOD_DB} dB count as none."
+        )
+    affine, curve = scores.methods["scalar_wiener"].scores.mse, scores.methods["pointwise_optimum"].scores.mse
+    if curve > 0 and affine <= (1 + NEAR_THE_CURVE) * curve:
+        above = max(affine / curve - 1, 0)  # of few pixels the curve has few points, and may be the worse
+        yield (
+            f"An affine map of the input, two numbers, comes within {100 * above:.2f} % of the best "
+            "curve per intensity: what a denoiser gains here, it gains from neighbouring pixels."
+        )
+    gain = scores.methods["pointwise_optimum"].gain_db
+    if gain is not None and gain < AS_GOOD_DB:
+        verdict = "as good as" if gain > -AS_GOOD_DB else "better than"
+        yield (
+            f"The best curve per intensity, which sees no neighbours, is {verdict} {denoiser.name} "
+            f"({gain:+.2f} dB): of independent pixels it is the optimum, and nothing beats it."
+        )
+
+
+def _of_blank(blank: BlankProbe | None) -> Iterator[str]:
+    if blank is None:
+        return
+    if abs(blank.correlation) > max(_SIGMAS * blank.correlation_error, _ODD_CORRELATION):
+        yield (
+            f"Given ice that shows nothing, it draws the same under independent noises (correlation "
+            f"{blank.correlation:.2f}): what it shows need not be there."
+        )
+    if blank.energy > 1:
+        yield (
+            f"Given ice that shows nothing, it leaves {blank.energy:.1f} times the variance of the noise: it makes "
+            "structure of noise."
+        )

@@ -1,0 +1,128 @@
+"""What `test` scores: the network of a training, a classical filter, or another program's images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cryodenoise import devices
+from cryodenoise.baselines import choose as choose_baseline
+from cryodenoise.baselines.baseline import Denoise
+from cryodenoise.claims import entries
+from cryodenoise.config.documents import DatasetRecord
+from cryodenoise.config.report import Denoiser
+from cryodenoise.config.run_files import TestParameters
+from cryodenoise.config.training import ImportedModel
+from cryodenoise.config.training_record import TrainingRecord
+from cryodenoise.errors import UserError
+from cryodenoise.evaluation import references
+from cryodenoise.evaluation.predictions import PredictionsReader, open_predictions
+from cryodenoise.evaluation.scored import Scored, of_network
+from cryodenoise.models import Network, require_takes
+from cryodenoise.training.checkpoints import load_network
+from cryodenoise.training.record import network_of, open_trainings
+
+_BASELINE = "baseline/"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is scored, before it is loaded.
+
+    Attributes:
+        inputs: What identifies it.
+        trainings: Of a network, its own and those of other seeds; else none.
+        network: Of a network.
+        baseline: Name of a filter.
+        predictions: Images of another program.
+    """
+
+    inputs: dict[str, object]
+    trainings: list[tuple[Path, TrainingRecord]]
+    network: Network | None = None
+    baseline: str | None = None
+    predictions: PredictionsReader | None = None
+
+
+def choose(
+    parameters: TestParameters,
+    parameters_file: Path,
+    dataset: DatasetRecord,
+    model_dir: Path | None,
+    code_dir: Path | None,
+    predictions: Path | None,
+) -> Source:
+    """What the run file and the folders say is scored.
+
+    Raises:
+        UserError: If that is nothing, two things, damaged, or does not fit the dataset.
+    """
+    given = predictions is not None and (not predictions.is_dir() or any(entries(predictions)))
+    if parameters.model is not None:
+        if given:
+            raise UserError(
+                f"{parameters_file}: model: {parameters.model}, beside --predictions {predictions}: give the one or "
+                "the other"
+            )
+        name = parameters.model.removeprefix(_BASELINE)
+        choose_baseline(name, f"{parameters_file}: model")
+        return Source({"baseline": name}, [], baseline=name)
+    if predictions is not None and given:
+        images = open_predictions(predictions, dataset)
+        return Source({"predictions": images.sha256}, [], predictions=images)
+    if model_dir is None:
+        raise UserError(
+            f"{parameters_file}: nothing to score: give --model_dir, --predictions, or `model: baseline/NAME`"
+        )
+    trainings = open_trainings(model_dir)
+    network = network_of(trainings[0][1], model_dir, code_dir)
+    require_takes(network, dataset.sample_shape, f"{model_dir / 'training.json'}: model")
+    weights = [record.weights.sha256 for _, record in trainings]
+    return Source({"weights": weights[0] if len(weights) == 1 else weights}, trainings, network=network)
+
+
+def ready(source: Source, data_dir: Path, dataset: DatasetRecord, device: torch.device) -> Scored:
+    """What is scored, ready to denoise on a device.
+
+    Raises:
+        UserError: If a filter does not apply to the dataset, or weights cannot be read.
+    """
+    if predictions := source.predictions:
+        denoiser = Denoiser(
+            kind="predictions", name=predictions.name, parameters=None, found={}, sha256=predictions.sha256
+        )
+        return Scored(
+            denoiser, lambda indices, _: devices.place(torch.from_numpy(predictions.read(indices)), device), None
+        )
+    if source.baseline:
+        baseline = choose_baseline(source.baseline, "model")
+        fitted = baseline.fit(references.known(data_dir, dataset, device))
+        if fitted is None:
+            raise UserError(
+                f"model: baseline/{source.baseline}: {baseline.title} does not apply to this dataset, whose pixel size "
+                "is unknown or too coarse: choose another baseline"
+            )
+        denoiser = Denoiser(kind="baseline", name=baseline.title, parameters=None, found=fitted.parameters, sha256=None)
+        return Scored(denoiser, lambda _, noisy: fitted.denoise(noisy), fitted.denoise)
+    assert source.network, "a source is one of three"
+    network, (first, *others) = source.network, source.trainings
+
+    def denoise(path: Path, record: TrainingRecord) -> Denoise:
+        module = devices.place(load_network(path / record.weights.name, network), device)
+        return of_network(module, network.name, isinstance(record.model, ImportedModel))
+
+    record = first[1]
+    main = denoise(*first)
+    return Scored(
+        Denoiser(
+            kind="network", name=network.name, parameters=record.parameters, found={}, sha256=record.weights.sha256
+        ),
+        lambda _, noisy: main(noisy),
+        main,
+        _seed(record),
+        {_seed(other[1]): denoise(*other) for other in others},
+    )
+
+
+def _seed(record: TrainingRecord) -> int:
+    return int(record.made_from.parameters["seed"])
