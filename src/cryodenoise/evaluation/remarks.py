@@ -58,11 +58,14 @@ def _of_scores(denoiser: Denoiser, scores: AgainstReference) -> Iterator[str]:
     elif best.scores.mse == 0 < scores.denoised.mse:
         yield f"{best.title} leaves no error at all: these scores do not tell {denoiser.name} from it."
     elif best.gain_db is not None and best.gain_db < AS_GOOD_DB:
-        verdict = "does as well as" if best.gain_db > -AS_GOOD_DB else "does better than"
-        yield (
-            f"{best.title}, a classical filter, {verdict} {denoiser.name}, whose gain over it is {best.gain_db:+.2f} "
-            f"dB: less than {AS_GOOD_DB} dB count as none."
-        )
+        subject = best.title if best.kind == "input" else f"{best.title}, a classical filter,"
+        if best.gain_db > -AS_GOOD_DB:
+            yield (
+                f"{subject} does as well as {denoiser.name}, whose gain over it is {best.gain_db:+.2f} dB: less than "
+                f"{AS_GOOD_DB} dB count as none."
+            )
+        else:
+            yield f"{subject} does better than {denoiser.name}, by {-best.gain_db:.2f} dB."
     affine, curve = scores.methods["scalar_wiener"].scores.mse, scores.methods["pointwise_optimum"].scores.mse
     if curve > 0 and affine <= (1 + NEAR_THE_CURVE) * curve:
         above = max(affine / curve - 1, 0)  # of few pixels the curve has few points, and may be the worse

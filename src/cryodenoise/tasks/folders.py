@@ -94,7 +94,8 @@ def kind_of(directory: Path) -> Kind | None:
             return kind
     task = read_json(directory / MARKER_NAME).get("task")
     for kind in KINDS:
-        if kind.task == task or any(next(directory.glob(name), None) for name in kind.files):
+        here = (name for name in kind.files if "/" not in name)  # figures of a dataset may lie beside it
+        if kind.task == task or any(next(directory.glob(name), None) for name in here):
             return kind
     return None
 
