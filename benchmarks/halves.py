@@ -35,9 +35,9 @@ def score(workspace: Path, name: str, parameters: dict[str, object], *words: str
     return Report.load_document(results / "report.json")
 
 
-def compare(workspace: Path, dose_e_per_a2: float, micrographs: int) -> None:
+def compare(workspace: Path, dose_e_per_a2: float, micrographs: int, seed: int) -> None:
     """A row for each denoiser."""
-    synthetic = {"preset": "smoke", "micrographs": micrographs, "halves": True}
+    synthetic = {"preset": "smoke", "micrographs": micrographs, "halves": True, "seed": seed}
     synthetic["detector"] = {"dose_e_per_a2": dose_e_per_a2}
     (workspace / "download.yaml").write_text(json.dumps({"source": "synthetic", "synthetic": synthetic}))
     pairs = {"pairs": {"kind": "halves"}, "normalization": "p1_p99", "noise": {"model": "none"}}
@@ -70,11 +70,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--doses", nargs="+", type=float, default=[12.0, 24.0, 48.0], help="electrons per Å²")
     parser.add_argument("--micrographs", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=42, help="of the simulation")
     options = parser.parse_args()
     print("  dose denoiser            true MSE  estimate, 95 % interval             PSNR estimate", file=sys.stderr)
     for dose in options.doses:
         with tempfile.TemporaryDirectory() as workspace:
-            compare(Path(workspace), dose, options.micrographs)
+            compare(Path(workspace), dose, options.micrographs, options.seed)
 
 
 if __name__ == "__main__":
