@@ -292,7 +292,6 @@ def test_training_uses_each_sample_once_an_epoch_and_validation_other_micrograph
 
 
 def test_scalars_are_written_where_they_are_asked_for(preprocessed: Workspace) -> None:
-    pytest.importorskip("tensorboard")
     preprocessed.write("train", {"tensorboard": True})
     assert preprocessed.run("train") == 0
     assert list((preprocessed / "model").glob("events.out.tfevents.*"))

@@ -6,12 +6,12 @@ import torch
 
 from cryodenoise.baselines import BASELINES, Fitted, choose
 from cryodenoise.errors import UserError
+from each_device import DEVICES
 from noisy_pairs import Pair, known, mean_squared_error
 
 NAMES = sorted(BASELINES)
 PIXEL_SIZE_ANGSTROM = 2.0
 ELECTRONS = 25
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
 
 
 def shot_noise(seed: int, samples: int) -> Pair:

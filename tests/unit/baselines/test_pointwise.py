@@ -12,11 +12,11 @@ from cryodenoise.baselines import pointwise
 from cryodenoise.baselines.affine import AffineFit
 from cryodenoise.baselines.curve import Curve
 from cryodenoise.baselines.pointwise import LEAST_PIXELS, PointwiseFit
+from each_device import DEVICES
 from noisy_pairs import known, mean_squared_error, pair
 
 ELECTRONS_AT_ONE = 40
 PIXELS = 1 << 20
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
 
 
 def counted(clean: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:

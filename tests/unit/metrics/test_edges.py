@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from cryodenoise.metrics.edges import edge_preservation
-
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+from each_device import DEVICES
 
 
 def pair(seed: int, samples: int = 5, height: int = 33, width: int = 47) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from cryodenoise.metrics.spectral import THRESHOLDS, ShellSums, crossing, spectra
 from cryodenoise.signal.spectrum import radial_power_spectrum
+from each_device import DEVICES
 
 CPU = torch.device("cpu")
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
 SHAPES = [(16, 16), (33, 47), (48, 31), (21, 64), (65, 65), (4, 5)]
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from cryodenoise.errors import UserError
 from cryodenoise.models import MODELS, Network, has_batch_statistics, name_of, parameter_count, require_takes
+from each_device import WITH_GPU
 
 PARAMETERS = {"cnn3": 2625, "dncnn12": 93089, "emdenoise": 122737, "unet": 1925025}
 """Counted by hand from layers: (inputs · side² + 1) · outputs of a convolution, two a channel of a normalisation."""
@@ -96,9 +97,6 @@ def test_initial_weights_neither_blow_up_nor_put_out_what_passes(name: str) -> N
 def test_a_sample_is_denoised_alone_as_among_others(name: str) -> None:
     network, images = MODELS[name].build().double().eval(), torch.rand(3, 1, 32, 32, dtype=torch.float64)
     assert torch.allclose(network(images)[1:2], network(images[1:2]), rtol=0, atol=1e-10)
-
-
-WITH_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=WITH_GPU)])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cryodenoise.signal import noise, noise_torch
 from cryodenoise.signal.noise_tables import Rates, tables
+from each_device import DEVICES
 
 VALUES = [0.0, 1.0, 1e-45, 1e-40, 1e-7, 3e-5, 2.0**-17, 1 / 3, 0.5, 0.999999]
 cleans = st.lists(
@@ -115,9 +116,6 @@ def test_counts_of_frames_do_what_is_specified(values: list[int], key: noise.Key
         assert counted == count(tables().integer, rate // 1024, words[0]) + count(
             tables().fraction, rate % 1024, words[1]
         )
-
-
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
 
 
 @pytest.mark.parametrize("device", DEVICES)
