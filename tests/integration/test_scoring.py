@@ -157,6 +157,12 @@ def test_an_empty_folder_of_predictions_counts_as_none(finished: Workspace, caps
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_scores_that_have_no_page_yet_say_how_to_make_it(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    finished.write("test", {"figures": True})
+    score(finished)
+    assert f"`cryodenoise report {finished / 'results'}`" in capsys.readouterr().out
+
+
 def test_trainings_that_differ_by_their_seed_are_told_of_together(preprocessed: Workspace) -> None:
     preprocessed.write("train", {"epochs": 1, "repeat": 3, "seed": 7})
     assert preprocessed.run("train") == 0

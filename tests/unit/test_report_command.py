@@ -30,7 +30,7 @@ def test_one_folder_gets_its_files(tmp_path: Path, capsys: pytest.CaptureFixture
     given = {path.name: path.read_bytes() for path in results.iterdir()}
     assert run(results) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said == [f"{results}/report.html", f"{results}/figures: 14 files", f"{results}/tables: 8 files"]
+    assert said == [f"{results}/report.html", f"{results}/figures: 18 files", f"{results}/tables: 8 files"]
     page = (results / "report.html").read_bytes()
     assert run(results, "--output_dir", tmp_path / "elsewhere" / "new") == 0
     assert (tmp_path / "elsewhere/new/report.html").read_bytes() == page

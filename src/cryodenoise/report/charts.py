@@ -74,11 +74,26 @@ CHARTS = (
         curves.frc,
     ),
     Chart(
+        "ssnr",
+        "Spectral signal-to-noise ratio",
+        "Power of the reference over that of the difference from it, at each spatial frequency. Above the dashed line, "
+        "at 1, there is more signal than error.",
+        curves.ssnr,
+    ),
+    Chart(
         "power",
         "Power spectra",
         "Radially averaged power of the noisy input, the denoised images, the reference and the residual. Where the "
         "denoised curve falls below the reference's, detail is lost; where it rises above, something is added.",
         curves.power,
+    ),
+    Chart(
+        "blank",
+        "Empty ice",
+        "Fourier ring correlation of what the denoiser makes of ice that shows nothing, under two independent noises: "
+        "near 0 at all frequencies unless it draws what is not there.",
+        curves.blank,
+        is_there=lambda report: report.blank is not None,
     ),
     Chart(
         "training",

@@ -37,6 +37,37 @@ def frc(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     return figure
 
 
+def ssnr(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
+    """Spectral signal-to-noise ratio of noisy input and denoised images."""
+    figure, axis = _over_frequencies(report, "spectral signal-to-noise ratio")
+    spectra = that_counts(report).spectra
+    frequency = np.array(spectra.frequency_per_px) / (report.pixel_size_angstrom or 1.0)
+    for label, curve, colour, line in (
+        ("noisy input", spectra.noisy_input.ssnr, LIGHT.noisy, "-."),
+        ("denoised", spectra.denoised.ssnr, LIGHT.denoised, "-"),
+    ):
+        values = np.array([value or np.nan for value in curve])  # of no signal, or no difference, there is no ratio
+        if np.isfinite(values).any():
+            axis.plot(frequency, values, color=colour, label=label, linestyle=line)
+    axis.axhline(1.0, color=LIGHT.other, linewidth=0.9, linestyle="--")
+    axis.set_yscale("log")
+    _legend(axis)
+    return figure
+
+
+def blank(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
+    """Fourier ring correlation of what is made of one empty ice under two noises."""
+    found = report.blank
+    assert found is not None  # `charts.of_report` leaves this chart out
+    figure, axis = _over_frequencies(report, "Fourier ring correlation")
+    frequency = np.array(found.frequency_per_px) / (report.pixel_size_angstrom or 1.0)
+    axis.axhline(0.0, color=LIGHT.other, linewidth=0.9, linestyle="--")
+    axis.plot(frequency, found.frc, color=LIGHT.residual, label="empty ice under two noises")
+    axis.set_ylim(min(-0.3, 1.1 * min(found.frc)), 1.05)
+    _legend(axis)
+    return figure
+
+
 def power(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     """Radial power of noisy input, denoised, reference and residual."""
     figure, axis = _over_frequencies(report, "power (white noise: its variance)")

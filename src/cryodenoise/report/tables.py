@@ -1,4 +1,4 @@
-"""The tables of a report, and their files in tables/: Markdown, and LaTeX for a document that uses booktabs."""
+"""The tables of a report, and their files in tables/: Markdown, and LaTeX that uses booktabs and graphicx."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -190,9 +190,10 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""A table as LaTeX for `\input` into a document that says `\usepackage{booktabs}`.
+    r"""A table as LaTeX for `\input` into a document that says `\usepackage{booktabs,graphicx}`.
 
-    Intervals stand on a line of their own below their values; a table of many columns is small, and as wide as a page.
+    Intervals stand on a line of their own below their values; a table of many columns is small, and shrinks
+    to the width of the page.
     """
     wide = len(table.header) > _COLUMNS_OF_TEXT
     lines = []
@@ -207,18 +208,19 @@ def latex(table: Table) -> str:
     columns = "ll" + ("r" if wide else "l") * (len(table.header) - 2)
     return "\n".join(
         [
-            "% needs \\usepackage{booktabs}",
+            "% needs \\usepackage{booktabs,graphicx}",
             rf"\begin{{{environment}}}",
             r"\centering",
             rf"\caption{{{escaped(table.caption)}}}",
             r"\scriptsize\setlength{\tabcolsep}{2pt}" if wide else r"\footnotesize",
+            *([r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"] if wide else []),
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             " & ".join(escaped(cell) for cell in table.header) + r" \\",
             r"\midrule",
             *(" & ".join(line) + r" \\" for line in lines),
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}" + ("}" if wide else ""),
             rf"\end{{{environment}}}",
             "",
         ]

@@ -58,6 +58,8 @@ def test(
         if work.finished:
             console.say(table.render(Report.load_document(results_dir / DOCUMENT_NAME)))
             console.say(f"{results_dir / DOCUMENT_NAME} already holds these scores: nothing to do")
+            if parameters.figures and not (results_dir / "report.html").exists():
+                console.say(f"no page was made of them: `cryodenoise report {results_dir}` does")
             return
         device = devices.choose(parameters.device)
         tests = self_test.run(device)

@@ -167,7 +167,7 @@ def test_runs_stand_side_by_side_the_largest_gain_first(variants: Variants) -> N
 
 def test_everything_is_written_and_the_same_again(variants: Variants, built: Path, tmp_path: Path) -> None:
     report, measures = variants["truth"]
-    charts = ("examples", "histograms", "scatter", "correlation", "frc", "power", "training")
+    charts = ("examples", "histograms", "scatter", "correlation", "frc", "ssnr", "power", "blank", "training")
     assert {path.name for path in (built / "figures").iterdir()} == {
         f"{name}{suffix}" for name in charts for suffix in (".png", ".pdf")
     }
@@ -186,7 +186,7 @@ def test_a_comparison_is_written(variants: Variants, tmp_path: Path) -> None:
     found = parsed(path.read_text())
     assert ordered == list(runs)  # of equal gains, as they were given
     assert "Where the run files of train differ" in found.text
-    assert sum(image["src"].startswith("data:image/svg+xml") for image in found.of("img")) == 11
+    assert sum(image["src"].startswith("data:image/svg+xml") for image in found.of("img")) == 14
 
 
 def test_a_report_in_memory_gives_the_page_of_the_one_on_the_disk(variants: Variants, tmp_path: Path) -> None:
