@@ -157,7 +157,9 @@ def test_an_empty_folder_of_predictions_counts_as_none(finished: Workspace, caps
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_scores_that_have_no_page_yet_say_how_to_make_it(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_that_have_no_page_yet_say_how_to_make_it(
+    finished: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     finished.write("test", {"figures": True})
     score(finished)
     assert f"`cryodenoise report {finished / 'results'}`" in capsys.readouterr().out
