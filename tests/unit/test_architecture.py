@@ -11,7 +11,7 @@ import cryodenoise
 PACKAGE = Path(cryodenoise.__file__).parent
 FLOORS = {
     "cli": 6, "__main__": 6, "tasks": 6,
-    "report": 5, "estimates": 5,
+    "report": 5, "estimates": 5, "submission": 5,
     "preprocessing": 4, "training": 4, "evaluation": 4,
     "sources": 3,
     "models": 2, "baselines": 2, "metrics": 2, "simulation": 2,

@@ -1,0 +1,1 @@
+"""Results that can be handed in: packages, their rules, reference points, ranking."""
