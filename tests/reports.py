@@ -25,7 +25,7 @@ from cryodenoise.config.scores import (
     Spread,
 )
 from cryodenoise.config.training_record import Epoch, WeightsFile
-from cryodenoise.report.measures import BINS, Measures
+from cryodenoise.evaluation.measures import BINS, Measures
 
 PIXEL_SIZE_ANGSTROM = 2.5
 MICROGRAPHS, PATCHES = 5, 4  # patches of each

@@ -7,7 +7,7 @@ import pytest
 import reports
 from cryodenoise.cli import main
 from cryodenoise.config.report import Report
-from cryodenoise.report.measures import NAME, Measures, save
+from cryodenoise.evaluation.measures import NAME, Measures, save
 
 TRUTH = reports.images()
 

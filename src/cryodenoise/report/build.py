@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import NAME, Measures, require_fitting
 from cryodenoise.files import make_directory, write_atomically
 from cryodenoise.report import charts, page, tables, wording
-from cryodenoise.report.measures import NAME, Measures, require_fitting
 
 PAGE_NAME = "report.html"
 COMPARISON_NAME = "comparison.html"

@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.files import make_directory, write_atomically
 from cryodenoise.report import curves, distributions, theme
-from cryodenoise.report.measures import Measures
 
 FOLDER = "figures"
 FILES = (".png", ".pdf")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cryodenoise.config.report import Report
-from cryodenoise.report.measures import Measures
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report.theme import LIGHT
 from cryodenoise.report.wording import reference_of, that_counts
 from cryodenoise.signal.spectrum import HIGHEST

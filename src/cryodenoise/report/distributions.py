@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import BINS, Measures
 from cryodenoise.report import images
-from cryodenoise.report.measures import BINS, Measures
 from cryodenoise.report.theme import LIGHT
 from cryodenoise.report.wording import psnr, reference_of
 

@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 
 from cryodenoise.config.report import Report
-from cryodenoise.report.measures import EXAMPLES, Measures
+from cryodenoise.evaluation.measures import EXAMPLES, Measures
 from cryodenoise.report.wording import reference_of
 
 _SHOWN_PERCENT = (0.5, 99.5)

@@ -9,8 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cryodenoise.config.report import Report
 from cryodenoise.config.scores import AgainstReference, Spread
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report import charts, headline, images, tables, theme, wording
-from cryodenoise.report.measures import Measures
 from cryodenoise.report.tables import Table
 from cryodenoise.report.wording import NOTHING, beside, interval, number
 

@@ -7,9 +7,9 @@ from cryodenoise.claims import MARKER_NAME
 from cryodenoise.config.report import Report
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
-from cryodenoise.report import measures as beside
+from cryodenoise.evaluation import measures as beside
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report.build import write_all, write_comparison
-from cryodenoise.report.measures import Measures
 
 DOCUMENT_NAME = "report.json"
 

@@ -16,11 +16,11 @@ from cryodenoise.console import Console
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.energy import Energy
 from cryodenoise.energy import measured as energy_measured
-from cryodenoise.evaluation import layout, references, self_test
+from cryodenoise.evaluation import layout, measures, references, self_test
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.evaluation.remarks import remarks
 from cryodenoise.evaluation.score import Evaluation, evaluate
-from cryodenoise.report import measures, table
-from cryodenoise.report.measures import Measures
+from cryodenoise.report import table
 from cryodenoise.tasks import denoisers
 
 DOCUMENT_NAME = "report.json"

@@ -4,18 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import reports
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report.build import write_all
-from cryodenoise.report.measures import Measures
 
 Variants = dict[str, tuple[Report, Measures]]
-
-
-@pytest.fixture(scope="session")
-def variants() -> Variants:
-    """Reports of all sorts with their measures."""
-    return reports.variants()
 
 
 @pytest.fixture(scope="session")

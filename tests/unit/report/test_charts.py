@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report import charts, curves, distributions, theme
-from cryodenoise.report.measures import Measures
 from cryodenoise.report.wording import that_counts
 
 Variants = dict[str, tuple[Report, Measures]]

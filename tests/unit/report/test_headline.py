@@ -2,8 +2,8 @@ import pytest
 
 from cryodenoise.config.report import Report
 from cryodenoise.config.scores import Interval
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report import headline
-from cryodenoise.report.measures import Measures
 
 Variants = dict[str, tuple[Report, Measures]]
 

@@ -9,9 +9,9 @@ import pytest
 
 import reports
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report import images, page, wording
 from cryodenoise.report.build import write_all, write_comparison
-from cryodenoise.report.measures import Measures
 from cryodenoise.report.page import Run
 from pages import Page, parsed
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from cryodenoise.config.report import Report
+from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report import tables
-from cryodenoise.report.measures import Measures
 from cryodenoise.report.tables import Table
 
 Variants = dict[str, tuple[Report, Measures]]

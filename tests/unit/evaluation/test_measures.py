@@ -9,7 +9,7 @@ import pytest
 
 from cryodenoise.config.report import Report
 from cryodenoise.errors import UserError
-from cryodenoise.report.measures import NAME, Measures, load, require_fitting, save
+from cryodenoise.evaluation.measures import NAME, Measures, load, require_fitting, save
 
 Variants = dict[str, tuple[Report, Measures]]
 
