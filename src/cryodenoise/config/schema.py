@@ -74,7 +74,7 @@ class Parameters(Schema):
         except (UnicodeDecodeError, IsADirectoryError) as error:
             raise UserError(f"{path}: no text file, expected YAML: see the run files in run/") from error
         try:
-            content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+            content = yaml.load(text, YamlLoader)  # noqa: S506  a SafeLoader
             as_json = json.dumps(content if content is not None else {}, default=str)
         # Beside what YAML forbids: an impossible date, an anchor within itself, a key that is a date, endless nesting.
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -234,10 +234,11 @@ def _schema_in(annotation: object) -> type[Schema] | None:
     return next((found for part in get_args(annotation) if (found := _schema_in(part))), None)
 
 
-class _Loader(yaml.SafeLoader):
+class YamlLoader(yaml.SafeLoader):
     """YAML 1.2 as people mean it: 1e-3 is a number, 010 and 1:30 are none, and a key is a word, given once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are words, each given once."""
         keys = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -252,9 +253,9 @@ _NUMBERS = {
     "tag:yaml.org,2002:int": r"[-+]?(0|[1-9]\d*)",
     "tag:yaml.org,2002:float": r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
 }
-_Loader.yaml_implicit_resolvers = {
+YamlLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 for _tag, _pattern in _NUMBERS.items():
-    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list("-+.0123456789"))
+    YamlLoader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list("-+.0123456789"))

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from cryodenoise.config.report import Report
 from cryodenoise.errors import UserError
+from cryodenoise.evaluation import npz
 from cryodenoise.files import write_atomically
 
 NAME = "measures.npz"
@@ -118,6 +118,8 @@ def load(path: Path, sha256: str) -> Measures:
         UserError: If it is missing, is another file than the report speaks of, or holds something else.
     """
     try:
+        if (size_bytes := path.stat().st_size) > npz.MAX_BYTES:
+            raise UserError(f"{path}: {size_bytes} bytes, expected at most {npz.MAX_BYTES}: {Report.remedy()}")
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(
@@ -129,11 +131,10 @@ def load(path: Path, sha256: str) -> Measures:
             f"{path}: SHA-256 {found[:16]}…, expected {sha256[:16]}… by report.json: altered, or of another run: "
             f"{Report.remedy()}"
         )
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: no archive of numpy arrays ({error}): {Report.remedy()}") from error
+    if problem := npz.problem_of(content):
+        raise UserError(f"{path}: {problem}: {Report.remedy()}")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
     if problem := _problem(arrays):
         raise UserError(f"{path}: {problem}: {Report.remedy()}")
     return Measures(**arrays)

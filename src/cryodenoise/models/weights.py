@@ -41,7 +41,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         if noted["digest"] != _digest(tensors, noted["about"]):
             raise ValueError("its content was altered")
         return tensors, noted["about"]
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no checkpoint of cryodenoise ({error}): {TrainingRecord.remedy()}") from error
 
 

@@ -46,9 +46,22 @@ def test_a_missing_or_altered_file_is_refused(tmp_path: Path, measures: Measures
         load(path, digest)
 
 
+def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / NAME).open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(UserError, match=r"measures.npz: 1099511627776 bytes, expected at most 268435456"):
+        load(tmp_path / NAME, "0" * 64)
+
+
 def archive(**arrays: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=True, **arrays)
+    return stream.getvalue()
+
+
+def compressed(**arrays: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=True, **arrays)
     return stream.getvalue()
 
 
@@ -57,7 +70,9 @@ def archive(**arrays: np.ndarray) -> bytes:
     [
         (lambda _: b"nothing", "no archive of numpy arrays"),
         (lambda arrays: archive(**arrays)[:500], "no archive of numpy arrays"),
-        (lambda arrays: archive(**{**arrays, "row": np.array([None])}), "no archive of numpy arrays"),
+        (lambda arrays: archive(**{**arrays, "row": np.array([None])}), "row.npy: no array of plain numbers"),
+        (lambda arrays: compressed(**arrays), "micrograph.npy: compressed, expected plain bytes"),
+        (lambda arrays: archive(**arrays).replace(b"(128, 128)", b"(928, 128)"), "joint.npy: .* by its shape|Bad CRC"),
         (lambda arrays: archive(**{**arrays, "more": np.zeros(1)}), "more missing or unknown"),
         (lambda arrays: archive(**{**arrays, "row": np.zeros(3, "i8")}), r"row: found int64 of shape \(3,\)"),
         (lambda arrays: archive(**{**arrays, "joint": np.zeros((128, 128))}), "joint: found float64"),

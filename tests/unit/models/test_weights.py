@@ -42,6 +42,14 @@ def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path: Path, content: 
         read_tensors(tmp_path / "w")
 
 
+def test_texts_that_nest_without_end_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "w", {"cryodenoise": "[" * 100_000})
+    with pytest.raises(UserError, match="no checkpoint"):
+        read_tensors(tmp_path / "w")
+
+
 def test_a_safetensors_file_of_another_program_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
