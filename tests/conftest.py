@@ -18,16 +18,16 @@ def empty(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("finished") / "workspace")
     assert workspace.run("download", "preprocess", "train", "test") == 0
     return workspace
 
 
 @pytest.fixture
-def finished(_finished: Workspace, tmp_path: Path) -> Workspace:
+def finished(made_once: Workspace, tmp_path: Path) -> Workspace:
     """A copy of a workspace in which all four tasks have run."""
-    shutil.copytree(_finished.root, tmp_path / "workspace")
+    shutil.copytree(made_once.root, tmp_path / "workspace")
     return Workspace(tmp_path / "workspace")
 
 

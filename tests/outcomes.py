@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from cryodenoise.models.weights import read_tensors
+from cryodenoise.submission import events
 from refusals import OUTPUTS
 from workspaces import Workspace
 
 MEASURED = {
     "elapsed_s", "train_s", "train_patches_per_s", "read_mb_per_s", "waited_s", "waiting_fraction",
-    "resources", "sessions", "peak_host_memory_bytes", "environment",
-    "machine", "content_sha256",
+    "resources", "patches_per_s", "sessions", "peak_host_memory_bytes", "environment",
+    "machine", "content_sha256", "initialization_s", "finished_ms",
 }  # fmt: skip
 """Keys whose values two runs need not share."""
 
@@ -20,7 +21,7 @@ MEASURED = {
 def without_measurements(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_measurements(item) for key, item in value.items() if key not in MEASURED}
-    return [without_measurements(item) for item in value] if isinstance(value, list) else value
+    return [without_measurements(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def content(path: Path) -> Any:
@@ -30,6 +31,8 @@ def content(path: Path) -> Any:
     if path.name == "last.safetensors":
         tensors, about = read_tensors(path)
         return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, without_measurements(about)
+    if path.suffix == ".txt":  # a log: times are measured, and so is what the last line of a result tells beside scores
+        return [without_measurements(each.told()[1:]) for each in events.read(path)[0]]
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

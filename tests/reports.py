@@ -341,7 +341,7 @@ def report(shown: Images | None = None, **changes: Any) -> Report:
         "resources": Resources(
             patches_per_s=35.25, megapixels_per_s=35.25 * shape[0] * shape[1] / 1e6, reading_s=0.02, denoising_s=0.57,
             scoring_s=1.1, elapsed_s=1.69, peak_host_memory_bytes=805306368, peak_device_memory_bytes=None,
-            energy_joules={"processor": 61.0}, cost=0.0004,
+            memory_bandwidth_bytes_per_s=1.6e10, energy_joules={"processor": 61.0}, cost=0.0004,
         ),
         "device": "A processor of 2 cores",
         "dataset_identity": "12" * 32,

@@ -200,6 +200,7 @@ def test_bad_micrograph_found_after_an_interruption_costs_nobody_elses_files(
         ("rename last.safetensors 1", SIGKILL),
         ("rename last.safetensors 1", SIGTERM),
         ("rename last.safetensors 2", SIGTERM),
+        ("rename training_log.txt 1", SIGKILL),
         ("rename training.json 1", SIGKILL),
     ],
 )
@@ -233,7 +234,7 @@ def test_training_interrupted_after_every_step_equals_an_undisturbed_one(
 
 @pytest.mark.parametrize(
     ("moment", "sent"),
-    [("open test_input.xxh3 2", SIGTERM), ("rename report.json 1", SIGKILL)],
+    [("open test_input.xxh3 2", SIGTERM), ("rename result_0.txt 1", SIGKILL), ("rename report.json 1", SIGKILL)],
 )
 def test_interrupted_test_equals_an_undisturbed_one(
     finished: Workspace, start: Start, moment: str, sent: Signals

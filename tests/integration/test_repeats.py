@@ -21,10 +21,10 @@ CHANGES: dict[str, Any] = {"epochs": 1, "repeat": 3, "seed": 7}
 
 
 @pytest.fixture(scope="session")
-def _repeated(_finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def _repeated(made_once: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("repeated") / "workspace")
     for name in ("raw", "data", "run", "logs"):
-        shutil.copytree(_finished / name, workspace / name)
+        shutil.copytree(made_once / name, workspace / name)
     workspace.write("train", CHANGES)
     assert workspace.run("train") == 0
     return workspace
@@ -55,7 +55,7 @@ def alone(path: Path) -> dict[str, Any]:
 
 def test_each_training_is_that_of_its_seed_alone(repeated: Workspace, tmp_path: Path) -> None:
     names = {path.name for path in (repeated / "model").iterdir()}
-    files = {"best.safetensors", "last.safetensors", "training.json"}
+    files = {"best.safetensors", "last.safetensors", "training.json", "training_log.txt"}
     assert names == files | {"repeat-2", "repeat-3"}
     weights = {(folder(repeated, number) / "best.safetensors").read_bytes() for number in (1, 2, 3)}
     assert len(weights) == 3
@@ -328,9 +328,11 @@ def test_trainings_and_files_of_others_stay(
     (repeated / "model/figures").mkdir()
     (repeated / "model/figures/training.json").write_text("mine")
     clean(repeated)
-    others = {f"repeat-7/{name}" for name in ("best.safetensors", "last.safetensors", "training.json")}
+    others = {
+        f"repeat-7/{name}" for name in ("best.safetensors", "last.safetensors", "training.json", "training_log.txt")
+    }
     assert left(repeated) == others | {"repeat-2/notes.txt", "figures/training.json"}
-    assert len(list((tmp_path / "elsewhere").iterdir())) == 3
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 4
     said = capsys.readouterr().out
     assert f"{folder(repeated, 7)}: stays: training.json does not say that it was made from" in said
     assert f"{folder(repeated, 3)}: stays: it is a link to a folder elsewhere" in said

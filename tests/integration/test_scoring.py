@@ -190,7 +190,7 @@ def test_trainings_that_differ_by_their_seed_are_told_of_together(preprocessed: 
 
 def test_figures_are_made_with_the_report_or_later_and_are_the_same(finished: Workspace) -> None:
     results = finished / "results"
-    assert {path.name for path in results.iterdir()} == {"report.json", "measures.npz"}
+    assert {path.name for path in results.iterdir()} == {"report.json", "measures.npz", "result_0.txt"}
     assert main(["report", str(results)]) == 0
     later = contents(results)
     finished.write("test", {"figures": True})
@@ -203,7 +203,7 @@ def test_figures_are_made_with_the_report_or_later_and_are_the_same(finished: Wo
     assert main(["report", str(finished / "elsewhere"), f"--output_dir={finished / 'rebuilt'}"]) == 0
     rebuilt = contents(finished / "rebuilt")
     assert rebuilt == {name: content for name, content in at_once.items() if name in rebuilt}
-    assert at_once.keys() - rebuilt.keys() == {"report.json", "measures.npz"}
+    assert at_once.keys() - rebuilt.keys() == {"report.json", "measures.npz", "result_0.txt"}
     assert at_once["measures.npz"] == later["measures.npz"]
     assert main(["check", str(finished.root)]) == 0
     assert main(["check", str(finished / "elsewhere")]) == 0

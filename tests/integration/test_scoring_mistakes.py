@@ -50,9 +50,9 @@ def build():
 
 
 @pytest.fixture(scope="module")
-def _trained(_finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def _trained(made_once: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("trained") / "workspace")
-    shutil.copytree(_finished / "data", workspace / "data")
+    shutil.copytree(made_once / "data", workspace / "data")
     (workspace / "code").mkdir()
     (workspace / "code/mine.py").write_text(NET)
     workspace.write("train", {"model": {"import": "mine:build"}, "epochs": 1, "micro_batch_size": 4})

@@ -87,7 +87,7 @@ def test_as_many_states_are_kept_as_the_run_file_says(preprocessed: Workspace, k
     assert preprocessed.run("train") == 0
     names = {path.name for path in (preprocessed / "model").iterdir()}
     states = {"last.safetensors", *(f"last-{number}.safetensors" for number in range(2, keep + 1))}
-    assert names == {"best.safetensors", "training.json"} | states
+    assert names == {"best.safetensors", "training.json", "training_log.txt"} | states
     epochs = [
         read_tensors(preprocessed / f"model/last{suffix}.safetensors")[1]["progress"]["epoch"]
         for suffix in ("", *(f"-{number}" for number in range(2, keep + 1)))

@@ -26,6 +26,15 @@ def test_peak_memory_is_that_of_the_task_not_of_what_was_before() -> None:
     assert devices.peak_host_memory_bytes() > after + 200 * MIB
 
 
+def test_the_memory_bandwidth_is_that_of_a_machine() -> None:
+    assert 1e7 < devices.memory_bandwidth_bytes_per_s(CPU) < 1e14
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_the_memory_of_a_gpu_is_faster_than_any_processors() -> None:
+    assert 1e10 < devices.memory_bandwidth_bytes_per_s(CUDA) < 1e14
+
+
 def test_the_processor_has_no_device_memory() -> None:
     assert devices.peak_device_memory_bytes(devices.choose("cpu")) is None
 

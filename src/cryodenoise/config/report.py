@@ -42,6 +42,9 @@ class Resources(Schema):
     """Largest resident memory of the process during the task."""
     peak_device_memory_bytes: int | None
     """Largest memory that the process took on the GPU, its context included; null on the processor."""
+    memory_bandwidth_bytes_per_s: float = Field(gt=0)
+    """Bytes read and written a second by copies of 64 MiB within the memory of the device that scored, measured
+    before it did; what throughput is possible can be told from it."""
     energy_joules: dict[str, float]
     """By the counters of the GPU (`gpu`) and of the processor (`processor`); only what there is a counter for."""
     cost: float | None
@@ -92,7 +95,7 @@ class Report(Document):
     """What `test` measured, beside its references, and everything it was measured from."""
 
     FORMAT: ClassVar[str] = "cryodenoise/report"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     TASK: ClassVar[str] = "test"
 
     denoiser: Denoiser
@@ -149,3 +152,8 @@ class Report(Document):
     """The other keys of the run file, which only say how a machine does the work."""
     environment: dict[str, Any]
     """Versions and hardware."""
+
+    @property
+    def that_counts(self) -> AgainstReference:
+        """The scores that the headline is about: those against the truth where there is one."""
+        return self.against_truth or self.against_target

@@ -62,7 +62,7 @@ class TrainingRecord(Document):
     """model/training.json: what was trained, on what, and how it went."""
 
     FORMAT: ClassVar[str] = "cryodenoise/training"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
     TASK: ClassVar[str] = "train"
 
     model: Model
@@ -75,8 +75,10 @@ class TrainingRecord(Document):
     """Weights of the epoch with the lowest validation error."""
     best_epoch: int
     """That epoch."""
-    history: list[Epoch]
+    history: list[Epoch] = Field(min_length=1)
     """All epochs."""
+    validation_samples: int = Field(ge=1)
+    """Samples that each epoch was validated on."""
     validation_input_mse: float
     """Mean squared error of the validation split's noisy inputs."""
     target: TargetReached | None
@@ -91,6 +93,11 @@ class TrainingRecord(Document):
     """Whether torch.compile fused the network's operations."""
     sessions: int
     """How often the task was started and came to save a state, until it was finished."""
+    initialization_s: float = Field(ge=0)
+    """Seconds that the last session spent before its first step: on initial weights or a saved state, on finding the
+    micro-batch and on compiling."""
+    finished_ms: int = Field(ge=0)
+    """When the training was finished, in milliseconds since the start of 1970, UTC."""
     peak_host_memory_bytes: int
     """Largest resident memory of a process during its last session."""
     peak_device_memory_bytes: int | None

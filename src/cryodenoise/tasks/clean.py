@@ -123,7 +123,7 @@ def _sort_out(run_set: Path, workspace: Path, console: Console, stack: ExitStack
 
 def _is_log(path: Path) -> bool:
     """Whether a file is the log of a command, by its name and its first line."""
-    commands = "|".join((*(kind.task for kind in KINDS), "pipeline"))
+    commands = "|".join((*(kind.task for kind in KINDS), "pipeline", "check_logs"))
     if not re.fullmatch(rf"({commands})(\.\d+)?\.log", path.name) or path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as stream:

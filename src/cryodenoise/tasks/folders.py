@@ -18,6 +18,7 @@ from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.dataset import layout
 from cryodenoise.files import PARTIAL_SUFFIX
 from cryodenoise.sources.record import FOLDERS, is_within
+from cryodenoise.submission import log
 from cryodenoise.tasks import download, test
 from cryodenoise.training import checkpoints, record, scalars
 
@@ -73,7 +74,7 @@ KINDS = (
         TrainParameters,
         TrainingRecord,
         record.DOCUMENT_NAME,
-        (checkpoints.BEST_NAME, checkpoints.LAST_NAME, "last-*.safetensors", scalars.FILES),
+        (checkpoints.BEST_NAME, checkpoints.LAST_NAME, "last-*.safetensors", log.TRAINING_NAME, scalars.FILES),
     ),
     Kind(
         "results",
@@ -81,10 +82,13 @@ KINDS = (
         TestParameters,
         Report,
         test.DOCUMENT_NAME,
-        ("measures.npz", "report.html", "figures/*.png", "figures/*.pdf", "tables/*.md", "tables/*.tex"),
+        (
+            "measures.npz", *log.RESULT_NAMES, "report.html", "figures/*.png", "figures/*.pdf", "tables/*.md",
+            "tables/*.tex",
+        ),
         ("figures", "tables"),
     ),
-)
+)  # fmt: skip
 
 
 def kind_of(directory: Path) -> Kind | None:

@@ -1,5 +1,6 @@
 """Task `test`: the test split through what is scored, report.json and all that people read of it out."""
 
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from cryodenoise.evaluation import layout, measures, references, self_test
 from cryodenoise.evaluation.measures import Measures
 from cryodenoise.evaluation.remarks import remarks
 from cryodenoise.evaluation.score import Evaluation, evaluate
+from cryodenoise.files import write_atomically
 from cryodenoise.report import table
+from cryodenoise.submission import log, reproduced
 from cryodenoise.tasks import denoisers
 
 DOCUMENT_NAME = "report.json"
@@ -41,7 +44,7 @@ def test(
         parameters_file: Run file; its `model` names a classical filter, or nothing.
         data_dir: What `preprocess` wrote.
         model_dir: What `train` wrote, whose network is scored unless there is something else to score.
-        results_dir: Gets report.json, report.html, figures and tables.
+        results_dir: Gets report.json, of a network its logs, report.html, figures and tables.
         code_dir: Code of a network of one's own.
         predictions: Images that another program made of the test inputs; they are scored if it holds any.
         console: Takes what is to be said.
@@ -56,12 +59,16 @@ def test(
     made_from = MadeFrom(parameters=parameters.determining(), inputs=inputs)
     with claim(results_dir, DOCUMENT_NAME, "test", made_from.model_dump()) as work:
         if work.finished:
-            console.say(table.render(Report.load_document(results_dir / DOCUMENT_NAME)))
+            former = Report.load_document(results_dir / DOCUMENT_NAME)
+            console.say(table.render(former))
             console.say(f"{results_dir / DOCUMENT_NAME} already holds these scores: nothing to do")
             if parameters.figures and not (results_dir / "report.html").exists():
                 console.say(f"no page was made of them: `cryodenoise report {results_dir}` does")
+            _say_whether_reproduced(former, console)
             return
         device = devices.choose(parameters.device)
+        bandwidth = devices.memory_bandwidth_bytes_per_s(device)
+        devices.start_memory_figures_anew(device)  # its copies do not count as the denoiser's
         tests = self_test.run(device)
         with (
             devices.told_if_memory_runs_out(parameters.batch_size),
@@ -99,7 +106,7 @@ def test(
             ],
             skipped=dataset.skipped,
             self_tests=tests,
-            resources=_resources(scored.denoiser.kind, evaluation, dataset, parameters, device, energy),
+            resources=_resources(scored.denoiser.kind, evaluation, dataset, parameters, device, energy, bandwidth),
             device=devices.name_of(device),
             dataset_identity=dataset.identity,
             measures_sha256=measures.save(results_dir / measures.NAME, of_patches),
@@ -114,11 +121,20 @@ def test(
             from cryodenoise.report.build import write_all  # matplotlib takes its time to be imported
 
             write_all(results_dir, report, of_patches, results_dir)
+        finished_ms = time.time_ns() // 1_000_000
+        for number, (_, record) in enumerate(source.trainings):
+            write_atomically(results_dir / log.result_name(number), log.of_result(record, report, finished_ms))
         work.finish(report.dumps())
     console.say(table.render(report))
     console.say(f"report: {results_dir / DOCUMENT_NAME}")
     if parameters.figures:
         console.say(f"page: {results_dir / 'report.html'}, with figures/ and tables/ beside it")
+    _say_whether_reproduced(report, console)
+
+
+def _say_whether_reproduced(report: Report, console: Console) -> None:
+    if line := reproduced.line(report):
+        console.say(line)
 
 
 def _measures(evaluation: Evaluation, dataset: DatasetRecord) -> Measures:
@@ -155,6 +171,7 @@ def _resources(
     parameters: TestParameters,
     device: torch.device,
     energy: Energy,
+    bandwidth_bytes_per_s: float,
 ) -> Resources:
     rate, price = None, parameters.price_per_hour
     reading_s, denoising_s = evaluation.reading_s, evaluation.denoising_s
@@ -171,6 +188,7 @@ def _resources(
         elapsed_s=evaluation.elapsed_s,
         peak_host_memory_bytes=devices.peak_host_memory_bytes(),
         peak_device_memory_bytes=devices.peak_device_memory_bytes(device),
+        memory_bandwidth_bytes_per_s=bandwidth_bytes_per_s,
         energy_joules={str(part): joules for part, joules in energy.joules.items()},
         cost=None if price is None else price * evaluation.elapsed_s / 3600,
     )

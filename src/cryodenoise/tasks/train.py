@@ -1,7 +1,8 @@
-"""Task `train`: streaming binaries in, checkpoints and training.json out."""
+"""Task `train`: streaming binaries in, checkpoints, training.json and the log of the training out."""
 
 import gc
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from cryodenoise.console import Console
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.errors import UserError
 from cryodenoise.estimates.preflight import preflight
-from cryodenoise.files import sha256_of
+from cryodenoise.files import sha256_of, write_atomically
 from cryodenoise.models import (
     Network,
     choose,
@@ -29,6 +30,7 @@ from cryodenoise.models import (
     require_takes,
 )
 from cryodenoise.models.code_folder import faults_told
+from cryodenoise.submission import log
 from cryodenoise.training.checkpoints import BEST_NAME, states
 from cryodenoise.training.loop import run_training
 from cryodenoise.training.objectives import require_suits
@@ -110,6 +112,7 @@ def _train(run: _Run, parameters: TrainParameters, work: Claim) -> None:
         )  # fmt: skip
     record = _record(parameters, made_from, run.dataset, work.directory, started, run.group)
     if run.group.first:
+        write_atomically(work.directory / log.TRAINING_NAME, log.of_training(record))
         work.finish(record.dumps())
     run.console.say(
         f"{work.directory}: {run.network.name}, {record.parameters:,} parameters, best epoch {record.best_epoch}"
@@ -183,6 +186,7 @@ def _record(
         weights=WeightsFile(name=best.name, sha256=sha256_of(best)),
         best_epoch=run.progress.best_epoch,
         history=run.progress.history,
+        validation_samples=dataset.splits["validation"].samples,
         validation_input_mse=run.progress.input_mse or 0.0,
         target=run.progress.target,
         remarks=remarks(parameters, dataset.pairs, run.progress),
@@ -190,6 +194,8 @@ def _record(
         processes=group.world,
         compiled=started.compiled,
         sessions=run.progress.sessions,
+        initialization_s=started.initialization_s,
+        finished_ms=time.time_ns() // 1_000_000,
         peak_host_memory_bytes=host_bytes,
         peak_device_memory_bytes=None if on_device is None else device_bytes,
         device=devices.name_of(group.device),

@@ -1,5 +1,6 @@
 """What a run starts with: initial weights or a saved state, and a micro-batch that the memory holds."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,19 @@ from cryodenoise.training.step import Step, compiled
 
 @dataclass(frozen=True)
 class Started:
-    """A run, ready for its next step."""
+    """A run, ready for its next step.
+
+    Attributes:
+        run: What is trained.
+        step: How.
+        compiled: Whether torch.compile fused the network's operations.
+        initialization_s: Seconds that this took.
+    """
 
     run: Run
     step: Step
     compiled: bool
+    initialization_s: float
 
 
 def largest_share(parameters: TrainParameters, dataset: DatasetRecord, world: int) -> int:
@@ -50,7 +59,7 @@ def start(
         UserError: If the state is another run's or unsound, or the memory does not hold a sample, or the micro-batch
             that the run file asks for.
     """
-    device = group.device
+    device, began_s = group.device, time.monotonic()
     torch.manual_seed(seeds.derive(parameters.seed, "weights") % 2**63)
     module = devices.place(network.build(), device)
     run = Run(
@@ -111,4 +120,4 @@ def start(
         group.world,
         network.name if isinstance(parameters.model, ImportedModel) else None,
     )
-    return Started(run, step, fused is not module)
+    return Started(run, step, fused is not module, time.monotonic() - began_s)

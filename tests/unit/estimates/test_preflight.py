@@ -17,8 +17,8 @@ CPU, GIB = torch.device("cpu"), 2**30
 
 
 @pytest.fixture
-def dataset(_finished: Workspace) -> DatasetRecord:
-    return DatasetRecord.load_document(_finished / "data/dataset.json")
+def dataset(made_once: Workspace) -> DatasetRecord:
+    return DatasetRecord.load_document(made_once / "data/dataset.json")
 
 
 @pytest.fixture
