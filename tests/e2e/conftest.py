@@ -89,9 +89,9 @@ def cube(place: Path, caller: dict[str, Any]) -> Path:
     except (OSError, subprocess.CalledProcessError):
         _cannot("needs a git checkout, to know the project's files")
     for name in filter(None, names):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
     definition = folder / "mlcube.yaml"
     definition.write_text(
         definition.read_text().replace("image: cryodenoise:", f"image: cryodenoise-e2e-{uuid.uuid4().hex}:")
