@@ -43,6 +43,13 @@ def write_all(results_dir: Path, report: Report, measures: Measures, output_dir:
     return [path, *charts.write(output_dir, drawn), *tables.write(output_dir, shown)]
 
 
+def page_of(results_dir: Path, report: Report, measures: Measures) -> str:
+    """The page of a report alone, as HTML; raises a UserError if the measures are not the report's."""
+    require_fitting(results_dir / NAME, measures, report)
+    told = _told(report)
+    return page.single(page.Run(told, measures, _on_the_page(charts.drawn(told, measures, (".svg",)))))
+
+
 def write_comparison(runs: dict[Path, tuple[Report, Measures]], output_dir: Path) -> tuple[Path, list[Path]]:
     """Write comparison.html of several folders of results; equal reports give equal bytes.
 

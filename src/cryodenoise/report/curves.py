@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from cryodenoise.config.report import Report
 from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report.theme import LIGHT
-from cryodenoise.report.wording import reference_of, that_counts
+from cryodenoise.report.wording import reference_of
 from cryodenoise.signal.spectrum import HIGHEST
 
 _THRESHOLDS = (0.5, 0.143)
@@ -18,7 +18,7 @@ _CURVE_IN = (5.4, 3.4)
 def frc(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     """Fourier ring correlation with the reference, and of halves with each other where there are some."""
     figure, axis = _over_frequencies(report, "Fourier ring correlation")
-    size, spectra, reference = report.pixel_size_angstrom or 1.0, that_counts(report).spectra, reference_of(report)
+    size, spectra, reference = report.pixel_size_angstrom or 1.0, report.that_counts.spectra, reference_of(report)
     for threshold in _THRESHOLDS:
         axis.axhline(threshold, color=LIGHT.other, linewidth=0.9, linestyle="--")
         right_end = HIGHEST / size
@@ -40,7 +40,7 @@ def frc(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
 def ssnr(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     """Spectral signal-to-noise ratio of noisy input and denoised images."""
     figure, axis = _over_frequencies(report, "spectral signal-to-noise ratio")
-    spectra = that_counts(report).spectra
+    spectra = report.that_counts.spectra
     frequency = np.array(spectra.frequency_per_px) / (report.pixel_size_angstrom or 1.0)
     for label, curve, colour, line in (
         ("noisy input", spectra.noisy_input.ssnr, LIGHT.noisy, "-."),
@@ -71,7 +71,7 @@ def blank(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
 def power(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     """Radial power of noisy input, denoised, reference and residual."""
     figure, axis = _over_frequencies(report, "power (white noise: its variance)")
-    spectra = that_counts(report).spectra
+    spectra = report.that_counts.spectra
     frequency = np.array(spectra.frequency_per_px) / (report.pixel_size_angstrom or 1.0)
     for label, values, colour, line in (
         ("noisy input", spectra.noisy_input.power, LIGHT.noisy, "-."),

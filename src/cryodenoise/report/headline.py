@@ -31,7 +31,7 @@ class Headline:
 
 def of_report(report: Report) -> Headline:
     """The headline of a report, about the scores against the truth where there is one."""
-    scores = wording.that_counts(report)
+    scores = report.that_counts
     best = scores.methods[scores.best_baseline]
     shown = "no gain to tell" if best.gain_db is None else f"{wording.gain(best.gain_db)} dB"
     around = interval(best.gain_interval, 2, signed=True)

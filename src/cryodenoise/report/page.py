@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cryodenoise.config.report import Report
 from cryodenoise.config.scores import AgainstReference, Spread
 from cryodenoise.evaluation.measures import Measures
-from cryodenoise.report import charts, headline, images, tables, theme, wording
+from cryodenoise.report import charts, headline, images, tables, templates, theme, wording
 from cryodenoise.report.tables import Table
 from cryodenoise.report.wording import NOTHING, beside, interval, number
 
@@ -60,18 +57,11 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
 
 
 def _render(**shown: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(**shown) + "\n"
+    return templates.rendered(_TEMPLATE, **shown)
 
 
 def _by_gain(run: Run) -> tuple[bool, float]:
-    scores = wording.that_counts(run.report)
+    scores = run.report.that_counts
     gain = scores.methods[scores.best_baseline].gain_db
     return gain is None, -(gain or 0.0)
 
@@ -79,7 +69,7 @@ def _by_gain(run: Run) -> tuple[bool, float]:
 def _headline_scores(runs: Sequence[Run]) -> Table:
     rows = []
     for place, run in enumerate(runs, start=1):
-        report, scores = run.report, wording.that_counts(run.report)
+        report, scores = run.report, run.report.that_counts
         best, its, around = scores.methods[scores.best_baseline], scores.denoised, scores.intervals
         rows.append(
             (
@@ -147,7 +137,7 @@ def _shown(run: Run, place: int) -> dict[str, Any]:
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
     """The scores that count, by what they are called."""
-    scores = wording.that_counts(report)
+    scores = report.that_counts
     its, around, size = scores.denoised, scores.intervals, report.pixel_size_angstrom
     curve, noisy = scores.spectra.denoised, scores.methods["noisy_input"].scores
     yield "PSNR", beside(f"{wording.psnr(its.psnr_db)} dB", interval(around.psnr_db if around else None, 2))
@@ -163,7 +153,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _spreads(report: Report) -> Table:
-    its: AgainstReference = wording.that_counts(report)
+    its: AgainstReference = report.that_counts
     scores = its.denoised
     shown: tuple[tuple[str, Spread | None, int], ...] = (
         ("PSNR/dB", scores.patch_psnr_db, 2),

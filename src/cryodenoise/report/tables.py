@@ -1,6 +1,6 @@
 """The tables of a report, and their files in tables/: Markdown, and LaTeX that uses booktabs and graphicx."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,9 +171,14 @@ def patches_per_s(history: list[Epoch]) -> float:
     return before / seconds if seconds else 0.0
 
 
-def markdown(table: Table) -> str:
-    """A table as Markdown."""
-    cells = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
+def within_cell(text: str) -> str:
+    """Text that does not end its cell in Markdown."""
+    return text.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def markdown(table: Table, escape: Callable[[str], str] = within_cell) -> str:
+    """A table as Markdown; `escape` is what its cells need, `str` for cells that are Markdown already."""
+    cells = [[escape(cell) for cell in row] for row in (table.header, *table.rows)]
     if table.marked is not None:
         cells[table.marked + 1] = [f"**{cell}**" for cell in cells[table.marked + 1]]
     numbers = len(table.header) > _COLUMNS_OF_TEXT

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from cryodenoise.config.report import Report
-from cryodenoise.config.scores import AgainstReference, Interval
+from cryodenoise.config.scores import Interval
 
 NOTHING = "–"
 MINUS = "−"
@@ -15,6 +15,7 @@ KINDS = {
     "scored": "scored",
 }
 """Kinds of methods in words."""
+_MOST_SIGNS = 400  # of a stranger's text: more than any honest one has
 _URL = r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^\s/@\"']*@)?(?P<rest>[^\s?#\"']*)(?:[?#][^\s\"']*)?"
 _PATH = r"(?<![\w.…/])(?:~[^\s/]*|[A-Za-z]:)?[/\\](?:[^\s/\\:;,\"'`()]+[/\\])*(?P<last>[^\s/\\:;,\"'`()]+)[/\\]?"
 _PLACES = re.compile(f"{_URL}|{_PATH}")
@@ -87,11 +88,6 @@ def pieces(count_: int, one: str) -> str:
     return f"{count_:,} {one}" if count_ == 1 else f"{count_:,} {one}{'es' if one.endswith('ch') else 's'}"
 
 
-def that_counts(report: Report) -> AgainstReference:
-    """The scores that the headline is about: those against the truth where there is one."""
-    return report.against_truth or report.against_target
-
-
 def reference_of(report: Report) -> str:
     """What these are against."""
     return "truth" if report.against_truth or report.pairs == "truth" else "target"
@@ -102,6 +98,17 @@ def reference_is_noisy(report: Report) -> bool:
     return report.against_truth is None and report.pairs in ("halves", "added_noise")
 
 
+def of_a_stranger(text: str) -> str:
+    """Text from somebody's file in one line: signs that are not seen, or turn the reading direction, by their code."""
+    shown = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[:_MOST_SIGNS])
+    return f"{shown}…" if len(text) > _MOST_SIGNS else shown
+
+
+def without_places(text: str) -> str:
+    """Text without what names a place on a machine or, in an address, a user."""
+    return _PLACES.sub(_shortened, text)
+
+
 def public(report: Report) -> Report:
     """The report without what names a place on a machine or, in an address, a user."""
     return Report.model_validate(_public(report.model_dump()))
@@ -109,7 +116,7 @@ def public(report: Report) -> Report:
 
 def _public(value: Any) -> Any:
     if isinstance(value, str):
-        return _PLACES.sub(_shortened, value)
+        return without_places(value)
     if isinstance(value, dict):
         return {_public(key): _public(each) for key, each in value.items()}
     return type(value)(_public(each) for each in value) if isinstance(value, list | tuple) else value

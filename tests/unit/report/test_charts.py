@@ -16,7 +16,6 @@ from matplotlib.patches import StepPatch
 from cryodenoise.config.report import Report
 from cryodenoise.evaluation.measures import Measures
 from cryodenoise.report import charts, curves, distributions, theme
-from cryodenoise.report.wording import that_counts
 
 Variants = dict[str, tuple[Report, Measures]]
 
@@ -88,8 +87,8 @@ def test_a_denoiser_that_does_nothing_is_drawn(variants: Variants) -> None:
     idle = replace(measures, residual_range=np.zeros(2), histogram_residual=counts, denoised_mse=measures.noisy_mse)
     for draw in (distributions.histograms, distributions.scatter):
         assert theme.drawn(lambda draw=draw: draw(report, idle), [".png"])[".png"]  # type: ignore[misc]
-    spectra = that_counts(report).spectra.model_copy(update={"residual_power": [0.0] * 16})
-    scores = that_counts(report).model_copy(update={"spectra": spectra})
+    spectra = report.that_counts.spectra.model_copy(update={"residual_power": [0.0] * 16})
+    scores = report.that_counts.model_copy(update={"spectra": spectra})
     figure = curves.power(report.model_copy(update={"against_truth": scores}), idle)
     assert "residual" not in texts(figure)
 
