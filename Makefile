@@ -10,7 +10,6 @@ INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.
 
 smoke: $(VENV)/program
 	$(BIN)/cryodenoise pipeline run/smoke --workspace $(SMOKE)
-	@echo "The report is $(SMOKE)/results/report.json"
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest

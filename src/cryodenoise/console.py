@@ -26,6 +26,7 @@ class Console:
         self._stream = stream if stream is not None else sys.stdout
         self._log = log_path.open("a", encoding="utf-8") if log_path else None
         self._clock = clock
+        self._hushed = False
 
     def close(self) -> None:
         """Close the log."""
@@ -35,9 +36,19 @@ class Console:
 
     def say(self, message: str) -> None:
         """A line for the user."""
+        if not self._hushed:
+            self._write(message)
+        self.log(message)
+
+    def _write(self, message: str) -> None:
         tqdm.write(message, file=self._stream)
         self._stream.flush()
-        self.log(message)
+
+    def hushed(self) -> "Console":
+        """One that shows progress on the same terminal, and nothing of what is said."""
+        console = Console(self._stream, clock=self._clock)
+        console._hushed = True
+        return console
 
     def log(self, message: str) -> None:
         """Lines for the log alone; a log that cannot be written is given up, said so, and costs no result."""
@@ -76,7 +87,9 @@ class Console:
                 if now_s - spoke_s >= PROGRESS_INTERVAL_S:
                     spoke_s = now_s
                     line = _progress_line(label, at, done, total, unit, now_s - started_s)
-                    self.log(line) if on_terminal else self.say(line)
+                    if not on_terminal:
+                        self._write(line)
+                    self.log(line)
 
             yield advance
 

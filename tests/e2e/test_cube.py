@@ -61,6 +61,35 @@ def test_short_names_find_the_same_work_done(workspace: Path, cube: Path, mlcube
         assert "nothing to do" in result.stdout
 
 
+def test_the_container_reproduces_the_reference(workspace: Path) -> None:
+    said = (workspace / "smoke/logs/test.log").read_text()
+    assert " reproduced: dataset identity as in reference/smoke.json" in said, said[-600:]
+
+
+def test_logs_are_checked_in_the_container(workspace: Path, mlcube: Callable[..., Completed]) -> None:
+    results = workspace / "smoke/results"
+    words = ("run", "--mlcube=.", f"--workspace={workspace.parent}/logs", "--task=check_logs", f"results_dir={results}")
+    found = mlcube(*words)
+    assert found.returncode == 0, found.stdout
+    assert "no findings" in found.stdout
+
+
+def test_what_the_container_scored_is_submitted_and_verified_on_the_host(workspace: Path, place: Path) -> None:
+    def cryodenoise(*words: str) -> str:
+        result = subprocess.run(
+            [sys.executable, "-m", "cryodenoise", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+    output = place / "submission"
+    cryodenoise("submit", f"{workspace}/smoke", "--org=acme", "--system=container", f"--output_dir={output}")
+    (archive,) = output.glob("*.tar")
+    assert "no findings" in cryodenoise("check", str(archive))
+    verified = cryodenoise("verify", str(archive), f"--data_dir={workspace}/smoke/data", "--device=cpu")
+    assert "verified: every figure is within its tolerance" in verified
+
+
 def test_own_micrographs_are_read_where_they_lie(workspace: Path, mlcube: Callable[..., Completed]) -> None:
     raw = workspace / "smoke/raw"
     before = sorted(raw.iterdir())

@@ -6,8 +6,8 @@ import pytest
 from cryodenoise.cli import main, normalized
 
 COMMANDS = [
-    "download", "preprocess", "train", "test", "pipeline", "plan", "check", "inspect", "report", "clean", "info",
-    "schema",
+    "download", "preprocess", "train", "test", "pipeline", "plan", "check", "check_logs", "inspect", "report",
+    "clean", "info", "schema",
 ]  # fmt: skip
 
 

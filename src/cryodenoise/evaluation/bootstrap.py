@@ -71,3 +71,10 @@ class Bootstrap:
             return None
         low, high = np.quantile(found, (self._tail, 1 - self._tail))
         return Interval(low=float(low), high=float(high))
+
+
+def student_interval(values: np.ndarray) -> Interval:
+    """95 % interval of the mean of independent normal values, two at least, of shape (n,), by Student's t."""
+    half = float(stdtrit(len(values) - 1, 1 - _TAIL) * values.std(ddof=1)) / math.sqrt(len(values))
+    middle = float(values.mean())
+    return Interval(low=middle - half, high=middle + half)

@@ -8,27 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 
 from cryodenoise import devices
 from cryodenoise.baselines import BASELINES
 from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.config.run_files import TestParameters
-from cryodenoise.config.scores import BlankProbe, Interval, SeedSpread
+from cryodenoise.config.scores import BlankProbe, SeedSpread
 from cryodenoise.console import Console
 from cryodenoise.dataset.layout import has_truth, roles_of
 from cryodenoise.dataset.loader import Loader
 from cryodenoise.dataset.order import batches
 from cryodenoise.dataset.reader import SplitReader
 from cryodenoise.evaluation import blank, layout, references
-from cryodenoise.evaluation.bootstrap import Bootstrap
+from cryodenoise.evaluation.bootstrap import Bootstrap, student_interval
 from cryodenoise.evaluation.gathering import Gathering, Measured
 from cryodenoise.evaluation.scored import Scored, finite, require_finite
 from cryodenoise.metrics.accumulate import gain_db, mean, psnr_db
 
 EXAMPLE_PX = 512
 """Of the patches that are shown, at most the middle of so many pixels a side is kept."""
-_IN_95_PERCENT = 0.975
 
 
 @dataclass(frozen=True)
@@ -181,14 +179,11 @@ def across_seeds(seed: int, measured: Measured) -> SeedSpread | None:
     if None in psnrs or None in gains:
         return None
     values = np.array(psnrs, np.float64)
-    deviation = float(values.std(ddof=1))
-    half = float(stdtrit(len(values) - 1, _IN_95_PERCENT)) * deviation / math.sqrt(len(values))
-    middle = float(values.mean())
     return SeedSpread(
         seeds=list(errors),
         psnr_db=values.tolist(),
-        mean_db=middle,
-        standard_deviation_db=deviation,
-        interval_db=Interval(low=middle - half, high=middle + half),
+        mean_db=float(values.mean()),
+        standard_deviation_db=float(values.std(ddof=1)),
+        interval_db=student_interval(values),
         gain_mean_db=float(np.mean(np.array(gains, np.float64))),
     )

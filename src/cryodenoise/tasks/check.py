@@ -1,8 +1,9 @@
 """Command `check`: a folder of a workspace, or all of them, held against what their documents say."""
 
+import io
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +21,52 @@ from cryodenoise.models import name_of
 from cryodenoise.models.code_folder import require_folder
 from cryodenoise.sources import check as raw_rules
 from cryodenoise.sources.record import contents, counted
+from cryodenoise.submission import logs as log_rules
+from cryodenoise.submission.check import checked, is_package
+from cryodenoise.tasks.findings_told import Told, as_json, tell
 from cryodenoise.tasks.folders import KINDS, Kind, is_unfinished, kind_of, read_json
 from cryodenoise.training import check as model_rules
 from cryodenoise.training.record import folder_of, repeats_in
 
 
-def check(directory: Path, code_dir: Path | None, console: Console) -> int:
-    """Tell everything that is wrong with a folder that a task wrote, or with those of a workspace.
+def check(directory: Path, code_dir: Path | None, json: bool, console: Console) -> int:
+    """Tell everything that is wrong with a folder that a task wrote, with those of a workspace, or with a submission.
 
     Args:
-        directory: The folder.
+        directory: The folder, or the archive of a submission.
         code_dir: Folder of the code of a network of one's own; without it, less is checked of such a one.
+        json: Whether what is found is told as JSON, and nothing else.
         console: Takes what is to be said.
 
     Returns:
         The exit code: 0 if nothing is wrong, else 1.
 
     Raises:
-        UserError: If the folder is neither, or there is no such folder of code.
+        UserError: If the folder is none of these, or there is no such folder of code.
     """
     require_folder(code_dir)
+    told = Told(Console(io.StringIO()) if json else console)
+    if is_package(directory):
+        with checked(directory) as outcome:
+            told.outcome = outcome
+            tell(outcome, told.console)
+    else:
+        _check_workspace(directory, code_dir, told)
+    if json:
+        console.say(as_json(told.outcome))
+    count = len(told.outcome.findings)
+    told.console.say("no findings" if not count else f"{count} finding{'s' * (count > 1)}")
+    return 1 if count else 0
+
+
+def _check_workspace(directory: Path, code_dir: Path | None, told: Told) -> None:
+    """Check a folder that a task wrote, or those of a workspace."""
     if not directory.is_dir():
         found = "is a file" if directory.exists() else "does not exist"
         raise UserError(f"{directory}: {found}, expected a folder that a task wrote, or a workspace")
     kind = kind_of(directory)
     if kind:
-        count = _check_folder(directory, kind, code_dir, console)
+        _check_folder(directory, kind, code_dir, told)
     else:
         folders = [(directory / kind.name, kind) for kind in KINDS if (directory / kind.name).is_dir()]
         if not any(_has_work(folder) for folder, _ in folders):
@@ -54,10 +75,9 @@ def check(directory: Path, code_dir: Path | None, console: Console) -> int:
                 f"{directory}: holds none of {documents}, nor folders that do: give a folder that a task wrote, or a "
                 "workspace"
             )
-        count = sum(_check_folder(folder, kind, code_dir, console) for folder, kind in folders)
-        count += _apply(FITTING, directory, console)
-    console.say("no findings" if not count else f"{count} finding{'s' * (count > 1)}")
-    return 1 if count else 0
+        for folder, kind in folders:
+            _check_folder(folder, kind, code_dir, told)
+        told.apply(FITTING, directory)
 
 
 def _has_work(folder: Path) -> bool:
@@ -119,42 +139,45 @@ def _valid(kind: Kind, loaded: list[Document]) -> Rule[Path]:
     )
 
 
-def _check_folder(folder: Path, kind: Kind, code_dir: Path | None, console: Console) -> int:
-    """Apply the rules of one folder; how many findings there were."""
+def _check_folder(folder: Path, kind: Kind, code_dir: Path | None, told: Told) -> None:
+    """Apply the rules of one folder."""
+    console = told.console
     if not os.path.lexists(folder / kind.document_name) and not (folder / MARKER_NAME).exists():
         if kind.name == "raw":
             console.say(f"{folder}: no {kind.document_name}: micrographs of one's own, not checked")
-            return 0
+            return
         if not entries(folder):
             console.say(f"{folder}: empty, not checked")
-            return 0
+            return
     console.say(f"{folder}: what `{kind.task}` writes")
-    count = _apply([finished], folder, console)
+    told.apply([finished], folder)
     if not (folder / kind.document_name).exists() and (folder / MARKER_NAME).exists():
-        return count  # there is nothing yet to hold it against
-    count += _apply([_nothing_else(kind)], folder, console)
+        return  # there is nothing yet to hold it against
+    told.apply([_nothing_else(kind)], folder)
     loaded: list[Document] = []
-    damages = _apply([_valid(kind, loaded)], folder, console)
+    sound = told.apply([_valid(kind, loaded)], folder)
     for document in loaded:
         rules, about = _rules_of(folder, document, code_dir, console)
         started_s = time.monotonic()
-        damages += _apply(rules, about, console)
+        sound &= told.apply(rules, about)
         what, size_bytes = _amount(document)
         elapsed_s = time.monotonic() - started_s
         rate = f", {size_bytes / 1e6:.1f} MB in {elapsed_s:.1f} s ({size_bytes / 1e6 / elapsed_s:.0f} MB/s)"
         console.say(f"  checked: {what}{rate if size_bytes else ''}")
-        if isinstance(about, model_rules.ModelFolder) and (repeats_in(folder) or about.record.trainings > 1):
-            count += _apply([model_rules.trainings], about, console)
-    if damages:
+        if isinstance(about, model_rules.ModelFolder):
+            several = repeats_in(folder) or about.record.trainings > 1
+            told.apply([log_rules.of_training, *([model_rules.trainings] if several else [])], about)
+    if not sound:
         console.say(f"  what to do: {kind.document.remedy()}")
-    return count + damages + _check_repeats(folder, loaded, kind, code_dir, console)
+    _check_repeats(folder, loaded, kind, code_dir, told)
 
 
-def _check_repeats(folder: Path, loaded: list[Document], kind: Kind, code_dir: Path | None, console: Console) -> int:
-    """Check the folders of the trainings that repeat a folder's own; how many findings there were."""
+def _check_repeats(folder: Path, loaded: list[Document], kind: Kind, code_dir: Path | None, told: Told) -> None:
+    """Check the folders of the trainings that repeat a folder's own."""
     count = max((document.trainings for document in loaded if isinstance(document, TrainingRecord)), default=1)
     places = [folder_of(folder, number) for number in range(2, count + 1)]
-    return sum(_check_folder(place, kind, code_dir, console) for place in places if place.is_dir())
+    for place in (place for place in places if place.is_dir()):
+        _check_folder(place, kind, code_dir, told)
 
 
 def _rules_of(
@@ -169,7 +192,7 @@ def _rules_of(
         case TrainingRecord():
             return model_rules.RULES, model_rules.open_folder(folder, document, code_dir, console)
         case Report():
-            return results_rules.RULES, results_rules.ResultsFolder(folder, document)
+            return (*results_rules.RULES, log_rules.of_results), results_rules.ResultsFolder(folder, document)
     raise AssertionError(document.FORMAT)
 
 
@@ -184,20 +207,6 @@ def _amount(document: Document) -> tuple[str, int]:
         case TrainingRecord():
             return f"weights of {name_of(document.model)}", 0
     return "scores", 0
-
-
-def _apply(rules: Iterable[Rule[Any]], about: object, console: Console) -> int:
-    """Say of each rule that it holds, or every finding; how many there were."""
-    total = 0
-    for each in rules:
-        count = 0
-        for finding in each.findings(about):
-            count += 1
-            console.say(f"  {each.identifier}: {finding.place}: {finding.problem}")
-        if not count:
-            console.say(f"  ok {each.identifier}: {each.sentence}")
-        total += count
-    return total
 
 
 def _at(workspace: Path, name: str, *keys: str) -> Any:
