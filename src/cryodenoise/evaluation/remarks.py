@@ -82,10 +82,15 @@ def _of_scores(denoiser: Denoiser, scores: AgainstReference) -> Iterator[str]:
         )
 
 
+def draws(blank: BlankProbe) -> bool:
+    """Whether what is made of blank ice under independent noises is alike beyond chance."""
+    return abs(blank.correlation) > max(_SIGMAS * blank.correlation_error, _ODD_CORRELATION)
+
+
 def _of_blank(blank: BlankProbe | None) -> Iterator[str]:
     if blank is None:
         return
-    if abs(blank.correlation) > max(_SIGMAS * blank.correlation_error, _ODD_CORRELATION):
+    if draws(blank):
         yield (
             f"Given ice that shows nothing, it draws the same under independent noises (correlation "
             f"{blank.correlation:.2f}): what it shows need not be there."

@@ -78,6 +78,13 @@ def _answers(device: torch.device) -> Iterator[tuple[str, float, float | None]]:
             yield f"{name}: FRC, ring {_WAVES}", 1.0, float(sums.frc()[_WAVES - 1])
         else:
             yield f"{name}: PSNR", -10 * math.log10(mse), scores.psnr_db
+    # Patches of unequal noise: of equal ones, the mean of the PSNRs of patches or batches would be that of the set.
+    table, factors = PatchTable(_PATCHES), torch.arange(1, _PATCHES + 1, device=device).view(-1, 1, 1, 1)
+    images = others + factors * (_stack(noisy, device) - others)
+    table.set(0, images[:2], others[:2])
+    table.set(2, images[2:], others[2:])
+    mse = noise * sum(number**2 for number in range(1, _PATCHES + 1)) / _PATCHES
+    yield "unequal noise: PSNR", -10 * math.log10(mse), scores_of(table.values()).psnr_db
 
 
 def _stack(image: np.ndarray, device: torch.device) -> torch.Tensor:

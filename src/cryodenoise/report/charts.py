@@ -69,29 +69,31 @@ CHARTS = (
     Chart(
         "frc",
         "Fourier ring correlation",
-        "Agreement at each spatial frequency, 1 being perfect. A filter that only weights frequencies stays on the "
-        "noisy input's curve: what lies above it is beyond any such filter. Dashed: 0.5 and 0.143.",
+        "Agreement at each spatial frequency, 1 being perfect. A filter that weights frequencies alike in all "
+        "directions stays on the noisy input's curve, but for the edges: what lies above is beyond it. Dashed: 0.5 and "
+        "0.143.",
         curves.frc,
     ),
     Chart(
         "ssnr",
         "Spectral signal-to-noise ratio",
-        "Power of the reference over that of the difference from it, at each spatial frequency. Above the dashed line, "
-        "at 1, there is more signal than error.",
+        "Power of the reference over that of the difference from it, at each spatial frequency. An image without "
+        "anything there would be on the dashed line, at 1: only what lies above it is better than nothing.",
         curves.ssnr,
     ),
     Chart(
         "power",
         "Power spectra",
         "Radially averaged power of the noisy input, the denoised images, the reference and the residual. Where the "
-        "denoised curve falls below the reference's, detail is lost; where it rises above, something is added.",
+        "denoised curve falls below the reference's, detail is lost; where it rises above, noise is left "
+        "or something is added.",
         curves.power,
     ),
     Chart(
         "blank",
         "Empty ice",
         "Fourier ring correlation of what the denoiser makes of ice that shows nothing, under two independent noises: "
-        "near 0 at all frequencies unless it draws what is not there.",
+        "near 0 at all frequencies unless it draws what is not there. The lowest rings scatter most.",
         curves.blank,
         is_there=lambda report: report.blank is not None,
     ),

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from cryodenoise.config.report import Report
 from cryodenoise.config.scores import BlankProbe, Method
+from cryodenoise.evaluation.remarks import draws
 from cryodenoise.report import wording
 from cryodenoise.report.wording import interval, number
-
-_DRAWS = 3.0  # standard deviations of chance beyond which the probe says that something is drawn
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ def blank(probe: BlankProbe) -> str:
     beyond = probe.correlation / probe.correlation_error if probe.correlation_error else 0.0
     verdict = (
         f"that is {number(beyond, 1)} standard deviations from what chance gives, so it draws what is not there"
-        if beyond > _DRAWS
-        else "which is what chance gives: no sign that it draws what is not there"
+        if draws(probe)
+        else "which is within what chance gives: no sign that it draws what is not there"
     )
     return (
         f"Of ice that shows nothing, under noise of a variance of {probe.noise_power:.4g}, "

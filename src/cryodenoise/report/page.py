@@ -203,8 +203,12 @@ def _chart(chart: charts.Chart, svg: bytes) -> dict[str, Any]:
 
 def _energies(report: Report) -> Table:
     assert report.blank is not None
-    energies = {report.denoiser.name: report.blank.energy, **report.blank.energy_of_baselines}
-    rows = tuple((name, wording.percent(energy, 2)) for name, energy in energies.items())
+    methods = report.that_counts.methods
+    titles = {name: methods[name].title if name in methods else name for name in report.blank.energy_of_baselines}
+    energies = [(titles[name], energy) for name, energy in report.blank.energy_of_baselines.items()]
+    rows = tuple(
+        (name, wording.percent(energy, 2)) for name, energy in ((report.denoiser.name, report.blank.energy), *energies)
+    )
     return Table("blank", "What is left of noise on empty ice, as a share of its variance", ("", "energy"), rows)
 
 

@@ -3,6 +3,7 @@ import pytest
 from cryodenoise.config.report import Report
 from cryodenoise.config.scores import Interval
 from cryodenoise.evaluation.measures import Measures
+from cryodenoise.evaluation.remarks import draws
 from cryodenoise.report import headline
 
 Variants = dict[str, tuple[Report, Measures]]
@@ -81,3 +82,12 @@ def test_the_probe_tells_chance_from_drawing(variants: Variants) -> None:
     assert "no sign that it draws" in headline.blank(probe)
     drawing = probe.model_copy(update={"correlation": 10 * probe.correlation_error})
     assert "10.0 standard deviations from what chance gives, so it draws what is not there" in headline.blank(drawing)
+
+
+@pytest.mark.parametrize(("deviations", "says"), [(4.0, False), (-4.0, False), (10.0, True), (-10.0, True)])
+def test_the_page_calls_drawing_what_the_remark_calls_so(variants: Variants, deviations: float, says: bool) -> None:
+    probe = variants["truth"][0].blank
+    assert probe
+    found = probe.model_copy(update={"correlation": 0.02 * deviations, "correlation_error": 0.02})
+    assert ("so it draws" in headline.blank(found)) is says
+    assert draws(found) is says

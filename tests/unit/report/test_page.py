@@ -197,3 +197,12 @@ def test_a_report_in_memory_gives_the_page_of_the_one_on_the_disk(variants: Vari
         for each in (report.model_copy(update={"content_sha256": ""}), Report.load_document(tmp_path / "report.json"))
     ]
     assert pages[0] == pages[1]
+
+
+def test_filters_on_empty_ice_have_the_titles_that_they_have_among_the_scores(variants: Variants) -> None:
+    report = variants["truth"][0]
+    assert report.blank
+    name, method = next((name, each) for name, each in report.that_counts.methods.items() if each.kind == "baseline")
+    blank = report.blank.model_copy(update={"energy_of_baselines": {name: 0.055}})
+    table = page._energies(report.model_copy(update={"blank": blank}))
+    assert table.rows[1] == (method.title, "5.50 %")
