@@ -15,7 +15,8 @@ import torch
 from cryodenoise.cli import main
 from cryodenoise.config.reference import Reference
 from cryodenoise.models.weights import read_tensors, write_tensors
-from cryodenoise.submission import logs, reference_sets
+from cryodenoise.submission import archive, check, logs, reference_sets
+from cryodenoise.submission import rules as rules_of_packages
 from packages import PACKAGE, Packed, reference_of
 from workspaces import Workspace
 
@@ -57,12 +58,13 @@ def test_a_submission_passes_and_says_nothing_of_this_machine(
     packed: Packed, packed_once: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert packed.found() == []
-    assert packed.for_review() == []
+    report = f"{RUN}/results/report.json"
+    assert packed.for_review() == [f"REVIEW-4: {report}: test: slow_patches: 0, by default 8"]
     capsys.readouterr()
-    archive = packed_once / f"{PACKAGE.replace('/cryodenoise/', '-').replace('/', '-')}.tar"
+    archive = packed_once / f"{PACKAGE.replace('/cryodenoise/', '+').replace('/', '+')}.tar"
     assert main(["check", str(archive), "--json"]) == 0
     told = json.loads(capsys.readouterr().out.removesuffix("no findings\n"))
-    assert (told["passed"], told["findings"], told["reviews"]) == (True, [], [])
+    assert (told["passed"], told["findings"], len(told["reviews"])) == (True, [], 1)
     assert {"PACKAGE-1", "LOG-3", "CLOSED-4", "REVIEW-3"} <= set(told["held"])
     home = str(Path.home()).encode()
     assert home == b"/root" or home not in archive.read_bytes()
@@ -211,6 +213,39 @@ TAMPERED: dict[str, tuple[Callable[[Packed], object], str]] = {
     ),
     "endless nesting": (lambda p: p.replace(REPORT, b"[" * 100_000), "PACKAGE-4"),
     "a document of another version": (lambda p: p.edit(REPORT, lambda r: r.update(format_version=1)), "PACKAGE-7"),
+    "the truth left out": (lambda p: p.edit(REPORT, lambda r: r.update(against_truth=None)), "RUN-4"),
+    "an easy baseline for the best": (
+        lambda p: p.edit(REPORT, lambda r: r["against_truth"].update(best_baseline="noisy_input")), "RUN-5"
+    ),
+    "no such baseline": (
+        lambda p: p.edit(REPORT, lambda r: r["against_truth"].update(best_baseline="magic")), "RUN-5"
+    ),
+    "spectra without rings": (
+        lambda p: p.edit(REPORT, lambda r: r["against_target"]["spectra"].update(frequency_per_px=[])), "RUN-5"
+    ),
+    "correlations beyond 1": (
+        lambda p: p.edit(
+            REPORT,
+            lambda r: r["against_target"]["spectra"]["noisy_input"].update(
+                frc=[2.0 for _ in r["against_target"]["spectra"]["noisy_input"]["frc"]]
+            ),
+        ),
+        "RUN-5",
+    ),
+    "memory below nothing": (lambda p: of_both(p, lambda t: t.update(peak_device_memory_bytes=-1)), "PACKAGE-7"),
+    "memory beyond all machines": (
+        lambda p: of_both(p, lambda t: t.update(peak_host_memory_bytes=10**4000)), "PACKAGE-7"
+    ),
+    "seeds without end": (
+        lambda p: p.edit("manifest.json", lambda m: m["runs"][0].update(seeds=[1] * 5000, logs=[LOG] * 5000)),
+        "PACKAGE-2",
+    ),
+    "more logs than seeds": (
+        lambda p: p.edit("manifest.json", lambda m: m["runs"][0].update(logs=[LOG, LOG])), "PACKAGE-2"
+    ),
+    "a folder that forges lines": (
+        lambda p: p.edit("manifest.json", lambda m: m["runs"][0].update(folder="x\n  ok PACKAGE-3\x1b[2J")), "PACKAGE-3"
+    ),
     "measures": (lambda p: p.replace(MEASURES, (p / MEASURES).read_bytes()[:-30] + bytes(30)), "PACKAGE-4"),
 }  # fmt: skip
 
@@ -221,7 +256,40 @@ def test_what_was_falsified_is_found(what: str, packed: Packed) -> None:
     falsify(packed)
     found = packed.found()
     assert rule in rules(found), found
-    assert all("\n" not in line and "Traceback" not in line for line in found)
+    assert all(line.isprintable() and "Traceback" not in line for line in found)
+
+
+def test_no_file_outside_the_package_is_read(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = tmp_path / "outside.safetensors"
+    shutil.copy(packed / WEIGHTS, outside)
+    of_both(packed, lambda training: training["weights"].update(name=str(outside)))
+    opened: list[Path] = []
+    monkeypatch.setattr(rules_of_packages, "load_network", lambda path, _: opened.append(path))
+    assert "RUN-3" in rules(packed.found())
+    assert outside not in opened
+
+
+def test_what_is_too_long_is_not_parsed(packed: Packed, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed.replace(REPORT, (packed / REPORT).read_bytes() + b" " * (1 << 24))
+    monkeypatch.setattr(check, "open_package", lambda *_: pytest.fail("was read"))
+    assert rules(packed.found()) == {"PACKAGE-4"}
+
+
+def test_the_outcome_is_the_same_on_a_machine_of_any_name(packed: Packed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "acme")
+    monkeypatch.setenv("LOGNAME", "cnn3")
+    assert packed.found() == []
+
+
+def test_the_name_of_the_machine_that_packs_is_found(
+    known: Reference, made_once: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert known in reference_sets.all()
+    monkeypatch.setattr("socket.gethostname", lambda: "acme")
+    words = ["submit", str(made_once.root), "--org=acme", "--system=box", f"--output_dir={tmp_path}"]
+    assert main(words) == 1
+    assert "PACKAGE-5" in capsys.readouterr().out
 
 
 def test_everything_is_found_not_the_first(packed: Packed) -> None:
@@ -318,6 +386,26 @@ def test_a_score_is_verified_and_swapped_weights_are_found(
     assert "DIFFERS" in out
 
 
+def test_a_baseline_that_was_left_out_is_missed(
+    packed: Packed, made_once: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best: dict[str, Any] = {}
+
+    def without_the_best(report: dict[str, Any]) -> None:
+        scores = report["against_truth"]
+        scores["methods"] = {name: each for name, each in scores["methods"].items() if each["kind"] != "baseline"}
+        best.update(best_baseline="noisy_input", gain_db=scores["methods"]["noisy_input"]["gain_db"])
+        scores["best_baseline"] = "noisy_input"
+
+    packed.edit(REPORT, without_the_best)
+    line_of(packed, "result", lambda event: {**event, "value": {**event["value"], **best}})
+    assert packed.found() == []
+    assert main(["verify", str(packed.path), f"--data_dir={made_once / 'data'}", "--device=cpu"]) == 1
+    differs = [line for line in capsys.readouterr().out.splitlines() if "DIFFERS" in line]
+    assert len(differs) == 1
+    assert "gain over the best baseline against the truth, at most" in differs[0]
+
+
 def test_what_was_trained_in_bf16_is_verified_in_fp32(
     finished: Workspace, known: Reference, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -354,6 +442,71 @@ def test_packages_are_ranked_and_bad_ones_named(packed: Packed, tmp_path: Path) 
     assert set(left_out) == {"broken.tar", "zeta/cryodenoise/box/tiny-cnn3-closed"}
     assert left_out["broken.tar"][0].startswith("PACKAGE-1")
     assert "acme" in (root / "leaderboard.md").read_text()
+
+
+def test_a_package_that_cannot_be_shown_is_left_out(packed: Packed, tmp_path: Path) -> None:
+    packed.edit(REPORT, lambda report: report.update(pixel_size_angstrom=0.0))
+    assert packed.found() == []
+    assert main(["leaderboard", str(tmp_path / "copy")]) == 0
+    board = json.loads((tmp_path / "copy/leaderboard.json").read_text())
+    assert board["entries"] == []
+    assert "PACKAGE-7: cannot be shown: ZeroDivisionError" in board["left_out"][0]["findings"][0]
+
+
+def test_runs_that_differ_by_more_than_their_seed_are_no_submission(
+    finished: Workspace, made_once: Workspace, known: Reference, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert known in reference_sets.all()
+    for name in ("model", "results"):
+        shutil.rmtree(finished / name)
+    finished.write("train", {"seed": 7, "epochs": 1})
+    assert finished.run("train", "test") == 0
+    words = ["submit", str(made_once.root), str(finished.root), "--org=acme", "--system=box", "--division=open"]
+    assert main([*words, f"--output_dir={tmp_path / 'new'}"]) == 1
+    assert "RUN-7: runs/1/model/training.json: more differs from run 0 than the seed: parameters" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize(
+    ("folder", "place"), [("results", "."), (".", "results"), ("results", "../results"), (".", ".")]
+)
+def test_results_are_found_from_within(
+    folder: str, place: str, made_once: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made_once / folder)
+    assert main(["submit", place, "--org=acme", "--system=box", f"--output_dir={tmp_path}"]) == 0
+
+
+@pytest.mark.usefixtures("known")
+def test_a_workspace_with_a_submission_in_it_is_a_workspace(
+    finished: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["submit", str(finished.root), "--org=acme", "--system=box", f"--output_dir={finished.root}"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(["check", str(finished.root)]) == 0
+    assert "RESULTS-1" in capsys.readouterr().out
+
+
+def test_a_submission_that_cannot_be_packed_leaves_the_one_before(
+    packed: Packed, made_once: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "copy"
+    words = ["submit", str(made_once.root), "--org=acme", "--system=box", f"--output_dir={root}"]
+    assert main(words) == 0
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    (root / "box.yaml").write_text("cooling: water\n")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "write", full)
+    assert main(words) == 2
+    (root / "box.yaml").write_bytes(before[root / "box.yaml"])
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert packed.found() == []
 
 
 @pytest.mark.usefixtures("known")

@@ -38,9 +38,9 @@ class Resources(Schema):
     """The rest of `elapsed_s`: baselines and scores."""
     elapsed_s: float
     """Seconds in all, from the fit of the first baseline to the last score; figures are made later."""
-    peak_host_memory_bytes: int
+    peak_host_memory_bytes: int = Field(ge=0, lt=1 << 60)
     """Largest resident memory of the process during the task."""
-    peak_device_memory_bytes: int | None
+    peak_device_memory_bytes: int | None = Field(ge=0, lt=1 << 60)
     """Largest memory that the process took on the GPU, its context included; null on the processor."""
     memory_bandwidth_bytes_per_s: float = Field(gt=0)
     """Bytes read and written a second by copies of 64 MiB within the memory of the device that scored, measured
@@ -83,9 +83,9 @@ class TrainingConditions(Schema):
     """All epochs."""
     processes: int
     """How many trained together."""
-    peak_host_memory_bytes: int
+    peak_host_memory_bytes: int = Field(ge=0, lt=1 << 60)
     """Largest resident memory of a process."""
-    peak_device_memory_bytes: int | None
+    peak_device_memory_bytes: int | None = Field(ge=0, lt=1 << 60)
     """Largest memory of a process on its GPU; null on the processor."""
     made_from: MadeFrom
     """Run file of `train` and its dataset."""

@@ -1,8 +1,8 @@
 """The JSON documents of a submission: manifest.json of a package, leaderboard.json of many."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cryodenoise.config.documents import Digest
 from cryodenoise.config.schema import Document, Schema
@@ -16,6 +16,8 @@ APPLICATION = "cryodenoise"
 """Name of the benchmark in the folders of a submission."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What names of organisations, systems and descriptors may be: they become folders anywhere."""
+MAX_TRAININGS = 100
+"""Trainings of a package at most."""
 
 
 class PackagedFile(Schema):
@@ -32,10 +34,16 @@ class PackagedRun(Schema):
 
     folder: str
     """Place in the package of the folders data/, model/ and results/ of the run."""
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1, max_length=MAX_TRAININGS)
     """Seed of each training."""
-    logs: list[str] = Field(min_length=1)
+    logs: list[str] = Field(min_length=1, max_length=MAX_TRAININGS)
     """Place in the package of the log of each."""
+
+    @model_validator(mode="after")
+    def _a_log_each(self) -> Self:
+        if len(self.logs) != len(self.seeds):
+            raise ValueError(f"{len(self.seeds)} seeds and {len(self.logs)} logs, expected a log for each seed")
+        return self
 
 
 class Manifest(Document):
@@ -57,7 +65,7 @@ class Manifest(Document):
     """What it is ranked in."""
     reference_set: str
     """Name of the set of `reference/` whose test data it was scored on."""
-    runs: list[PackagedRun] = Field(min_length=1)
+    runs: list[PackagedRun] = Field(min_length=1, max_length=MAX_TRAININGS)
     """What was run."""
     files: dict[str, PackagedFile]
     """All other files, by their places in the package."""

@@ -98,9 +98,9 @@ class TrainingRecord(Document):
     micro-batch and on compiling."""
     finished_ms: int = Field(ge=0)
     """When the training was finished, in milliseconds since the start of 1970, UTC."""
-    peak_host_memory_bytes: int
+    peak_host_memory_bytes: int = Field(ge=0, lt=1 << 60)
     """Largest resident memory of a process during its last session."""
-    peak_device_memory_bytes: int | None
+    peak_device_memory_bytes: int | None = Field(ge=0, lt=1 << 60)
     """Largest memory of a GPU in its last session: what PyTorch's allocator reserved, and the context; null on the
     processor."""
     device: str

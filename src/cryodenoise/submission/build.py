@@ -91,10 +91,11 @@ def find(place: Path) -> Finished:
 
 
 def _beside(results: Path, name: str, document: str) -> Path:
-    for above in (results.parent, results.parent.parent):
+    folder = results.absolute()  # of "." and "results", too, there are folders above
+    for above in (folder.parent, folder.parent.parent):
         if (above / name / document).is_file():
             return above / name
-    raise UserError(f"{results.parent / name / document}: missing: a submission needs {name}/ beside the results")
+    raise UserError(f"{folder.parent / name / document}: missing: a submission needs {name}/ beside the results")
 
 
 def set_of(runs: Sequence[Finished]) -> str:

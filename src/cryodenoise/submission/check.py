@@ -1,7 +1,7 @@
 """Everything that is wrong with a package, which is somebody else's: nothing in it is trusted before it is read."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,15 @@ from cryodenoise.errors import UserError
 from cryodenoise.files import sha256_of
 from cryodenoise.findings import Finding, Rule, rule
 from cryodenoise.submission import archive, contents, division, privacy, rules
+from cryodenoise.submission.events import shown
 from cryodenoise.submission.package import MANIFEST_NAME, Package, names_in, open_package
 
-_UNREADABLE = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RecursionError, TypeError, UserError,
-    ValueError,
+SENSELESS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
-"""What rules may meet in documents whose values make no sense together."""
+"""What may be raised by documents whose values make no sense together."""
+_MOST_FINDINGS = 1000  # of a rule; those beyond are not told
+_SHOWN = 2000  # characters of a finding
 
 
 @dataclass
@@ -52,9 +54,20 @@ class Outcome:
 def _findings(each: Rule[Any], about: object) -> Iterator[Finding]:
     """The findings of a rule; of values that it cannot even be applied to, that."""
     try:
-        yield from each.findings(about)
-    except _UNREADABLE as error:
-        yield Finding(Path(MANIFEST_NAME), f"the rule cannot be applied: {type(error).__name__}: {error}")
+        for count, finding in enumerate(each.findings(about), 1):
+            if count > _MOST_FINDINGS:
+                yield Finding(Path(MANIFEST_NAME), f"and more: the first {_MOST_FINDINGS} are told")
+                return
+            yield _printable(finding)
+    except (*SENSELESS, OSError, UserError) as error:
+        told = f"the rule cannot be applied: {type(error).__name__}: {error}"
+        yield _printable(Finding(Path(MANIFEST_NAME), told))
+
+
+def _printable(finding: Finding) -> Finding:
+    """A finding as one line, whatever it quotes: it cannot pass for others, nor command a terminal."""
+    place = Path(shown(str(finding.place), _SHOWN))
+    return Finding(place, shown(finding.problem, _SHOWN))
 
 
 def is_package(path: Path) -> bool:
@@ -71,11 +84,12 @@ def _leaf(path: Path) -> Path | None:
 
 
 @contextmanager
-def checked(path: Path) -> Iterator[Outcome]:
+def checked(path: Path, words: Collection[str] = ()) -> Iterator[Outcome]:
     """Check a package; while the context lasts, its folder can be read.
 
     Args:
         path: An archive that `submit` wrote, or the folder in it.
+        words: Names of users and machines that must not be in it. Without any, the outcome is the same everywhere.
 
     Raises:
         UserError: If there is no such file or folder.
@@ -86,20 +100,20 @@ def checked(path: Path) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory(prefix="cryodenoise-") as scratch:
         if outcome.apply([safe], path):
             root = path if path.is_dir() else archive.extract(path, Path(scratch) / "package")
-            _check_folder(root, outcome)
+            _check_folder(root, words, outcome)
         yield outcome
 
 
-def _check_folder(root: Path, outcome: Outcome) -> None:
+def _check_folder(root: Path, words: Collection[str], outcome: Outcome) -> None:
     """Check a folder in which there is nothing but files with harmless names."""
     folder = _leaf(root)
     loaded: list[Manifest] = []
     if not outcome.apply([_manifest(loaded)], folder):
         return
     assert folder, "a rule refuses its absence"
-    listed = _Listed(folder, loaded[0])
+    listed = _Listed(folder, loaded[0], words)
     outcome.apply(_FILES, listed)
-    if not listed.is_complete():
+    if not (outcome.apply([harmless], listed) and listed.is_complete()):
         return
     packages: list[Package] = []
     if outcome.apply([_documents(packages)], listed):
@@ -110,10 +124,11 @@ def _check_folder(root: Path, outcome: Outcome) -> None:
 
 @dataclass(frozen=True)
 class _Listed:
-    """A package's folder, and what its manifest says is in it."""
+    """A package's folder, what its manifest says is in it, and names that must not be in it."""
 
     path: Path
     manifest: Manifest
+    words: Collection[str]
 
     def names(self) -> set[str]:
         """The places of all files that are there but the manifest."""
@@ -186,14 +201,13 @@ def _require_harmless(path: Path) -> None:
 
 @rule("PACKAGE-5", "nothing names a person, a machine or a place on one")
 def impersonal(package: _Listed) -> Iterator[Finding]:
-    """Absolute paths, addresses and the like; on the machine that made it, also its own name and its user's."""
-    words = privacy.names_of_this_machine()
+    """Absolute paths, addresses and the like; when it is made, also the names of the machine and its user."""
     for name in sorted(package.names() & names_in(package.manifest)):
         try:
             found = {
                 told
                 for text in privacy.texts_of(package.path / name)
-                for told in privacy.personal_data(text, words=words)
+                for told in privacy.personal_data(text, words=package.words)
             }
         except UserError:
             continue  # PACKAGE-4 tells of it
@@ -214,9 +228,9 @@ def _documents(packages: list[Package]) -> Rule[_Listed]:
     return Rule("PACKAGE-7", "report.json, training.json and dataset.json are of this version and unedited", findings)
 
 
-_FILES: tuple[Rule[_Listed], ...] = (listed, harmless, impersonal)
+_FILES: tuple[Rule[_Listed], ...] = (listed, impersonal)
 
 
 def every_rule() -> list[Rule[Any]]:
     """All rules, and what is named for review."""
-    return [safe, _manifest([]), *_FILES, _documents([]), *rules.RULES, *division.RULES, *division.REVIEWS]
+    return [safe, _manifest([]), *_FILES, harmless, _documents([]), *rules.RULES, *division.RULES, *division.REVIEWS]

@@ -8,6 +8,7 @@ import numpy as np
 
 from cryodenoise.claims import differences
 from cryodenoise.config.reference import Reference
+from cryodenoise.config.run_files import TestParameters
 from cryodenoise.config.scores import AgainstReference
 from cryodenoise.findings import Finding, Rule, rule
 from cryodenoise.submission.entries import psnr_db
@@ -112,10 +113,12 @@ def explained(scores: AgainstReference) -> float:
     """Error of the best linear filter over that of the best affine map, from the spectra; at most 1.
 
     A filter that knows all spectra leaves, at each frequency, the share 1 − FRC² of the target's power (Wiener); an
-    affine map weights all frequencies alike. Rings count by their circumference.
+    affine map weights all frequencies alike. Rings count by their circumference, and the last one also for the corners
+    beyond it.
     """
     spectra = scores.spectra
     weights = np.array(spectra.frequency_per_px)
+    weights[-1] += weights.sum() * (4 / math.pi - 1)
     frc, noisy, target = (
         np.array(each) for each in (spectra.noisy_input.frc, spectra.noisy_input.power, spectra.reference_power)
     )
@@ -150,6 +153,16 @@ def fast(package: Package) -> Iterator[Finding]:
                 yield Finding(training.folder / TRAINING_NAME, told)
 
 
+@rule("REVIEW-4", "the filters that take seconds a patch were scored too, on as many patches as by default")
+def slow_filters(package: Package) -> Iterator[Finding]:
+    """Run files of `test` that leave them out: one may be the best baseline."""
+    default = TestParameters().slow_patches
+    for run in package.runs:
+        found = run.report.made_from.parameters.get("slow_patches")
+        if not isinstance(found, int) or found < default:
+            yield Finding(run.place / "results" / REPORT_NAME, f"test: slow_patches: {found}, by default {default}")
+
+
 def _verdict(package: Package) -> Verdict | None:
     """What the reference's scores say of a submission's to the closed division; None where there are none."""
     reference = _reference(package)
@@ -166,4 +179,4 @@ def _without_free(told: dict[str, object]) -> dict[str, object]:
 
 
 RULES: tuple[Rule[Package], ...] = (fixed, memory, parameters, not_too_good)
-REVIEWS: tuple[Rule[Package], ...] = (not_too_bad, plausible, fast)
+REVIEWS: tuple[Rule[Package], ...] = (not_too_bad, plausible, fast, slow_filters)

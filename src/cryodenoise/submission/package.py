@@ -52,6 +52,16 @@ class Run:
     dataset: DatasetRecord
     trainings: tuple[Training, ...]
 
+    @property
+    def report_place(self) -> Path:
+        """Place in the package of report.json."""
+        return self.place / "results" / REPORT_NAME
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seed of each training, by its training.json."""
+        return [int(training.record.made_from.parameters["seed"]) for training in self.trainings]
+
 
 @dataclass(frozen=True)
 class Package:

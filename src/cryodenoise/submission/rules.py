@@ -1,6 +1,5 @@
 """The rules that every package keeps, whatever its division: it is whole, and its parts fit each other."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,28 +16,24 @@ from cryodenoise.config.submission import Manifest
 from cryodenoise.config.training import ImportedModel
 from cryodenoise.dataset import layout as dataset_layout
 from cryodenoise.errors import UserError
-from cryodenoise.evaluation import check as results_rules
-from cryodenoise.evaluation import layout, measures, self_test
+from cryodenoise.evaluation import self_test
 from cryodenoise.findings import Finding, Rule, rule
-from cryodenoise.metrics.accumulate import mean
+from cryodenoise.metrics.accumulate import psnr_db
 from cryodenoise.models import choose, parameter_count
 from cryodenoise.models.weights import read_tensors
-from cryodenoise.submission import contents, digests, log, logged, reference_sets, system
+from cryodenoise.submission import contents, digests, log, logged, reference_sets, scores, system
 from cryodenoise.submission.package import (
     CONFIG_NAME,
     MANIFEST_NAME,
-    REPORT_NAME,
     SYSTEM_NAME,
     Package,
-    Run,
     run_folder,
 )
 from cryodenoise.training import check as model_rules
-from cryodenoise.training.checkpoints import load_network
+from cryodenoise.training.checkpoints import BEST_NAME, load_network
 from cryodenoise.training.record import DOCUMENT_NAME as TRAINING_NAME
 from cryodenoise.training.record import made_from_of
 
-_SAME = 1e-9  # relative, of figures that follow from each other
 _CONFIG_KEYS = ("organization", "system", "descriptor", "division", "track", "reference_set")
 
 
@@ -70,7 +65,7 @@ def named(package: Package) -> Iterator[Finding]:
 def same_training(package: Package) -> Iterator[Finding]:
     """Reports of something else, and every difference."""
     for run in package.runs:
-        report, place = run.report, _report(run)
+        report, place = run.report, run.report_place
         if report.training is None or report.denoiser.kind != "network":
             yield Finding(place, f"scored a {report.denoiser.kind}, expected a network that `train` made")
             continue
@@ -97,16 +92,18 @@ def weights(package: Package) -> Iterator[Finding]:
         first = run.trainings[0].record
         denoiser = run.report.denoiser
         if denoiser.sha256 != first.weights.sha256:
-            yield Finding(_report(run), "denoiser.sha256: another than the weights of the training")
+            yield Finding(run.report_place, "denoiser.sha256: another than the weights of the training")
         if denoiser.parameters != first.parameters:
-            yield Finding(_report(run), f"denoiser.parameters: {denoiser.parameters}, trained {first.parameters}")
+            yield Finding(run.report_place, f"denoiser.parameters: {denoiser.parameters}, trained {first.parameters}")
         for training in run.trainings:
             yield from _weights_of(package.path, training.folder, training.record)
 
 
 def _weights_of(path: Path, place: Path, record: Any) -> Iterator[Finding]:
     yield from model_rules.best_weights.findings(model_rules.ModelFolder(path / place, record, None, None))
-    file = path / place / record.weights.name
+    if record.weights.name != BEST_NAME:
+        return  # RUN-3 tells of it; it may be any place of this machine
+    file = path / place / BEST_NAME
     try:
         if isinstance(record.model, ImportedModel):  # its code is the submitter's and is not run
             tensors, _ = read_tensors(file)
@@ -128,6 +125,10 @@ def trainings(package: Package) -> Iterator[Finding]:
         folder = model_rules.ModelFolder(training.folder, training.record, None, None)
         yield from model_rules.consistent.findings(folder)
         history = training.record.history
+        for epoch in history:
+            if epoch.validation_psnr_db != psnr_db(epoch.validation_mse):
+                told = f"history: epoch {epoch.epoch}: validation_psnr_db does not follow from validation_mse"
+                yield Finding(training.folder / TRAINING_NAME, told)
         for before, after in pairwise(history):
             if not (after.elapsed_s > before.elapsed_s and after.samples_seen > before.samples_seen):
                 yield Finding(training.folder / TRAINING_NAME, f"history: epoch {after.epoch} took no time or samples")
@@ -149,58 +150,11 @@ def dataset(package: Package) -> Iterator[Finding]:
         }
         for name, value in expected.items():
             if getattr(run.report, name) != value:
-                yield Finding(_report(run), f"{name}: another than in {place}")
+                yield Finding(run.report_place, f"{name}: another than in {place}")
+        if (run.report.against_truth is not None) != dataset_layout.has_truth(run.dataset.segments):
+            yield Finding(run.report_place, f"against_truth: told or left out otherwise than {place} tells of a truth")
         if run.report.made_from.inputs.get("dataset") != run.dataset.identity:
-            yield Finding(_report(run), f"made_from.inputs.dataset: another than in {place}")
-
-
-@rule("RUN-5", "the scores of report.json follow from each other and from measures.npz")
-def scores(package: Package) -> Iterator[Finding]:
-    """Scores that do not."""
-    for run in package.runs:
-        folder = results_rules.ResultsFolder(package.path / run.place / "results", run.report)
-        for each in results_rules.RULES:
-            for finding in each.findings(folder):
-                yield Finding(run.place / "results" / finding.place.name, finding.problem)
-        try:
-            of_patches = measures.load(folder.path / measures.NAME, run.report.measures_sha256)
-            measures.require_fitting(folder.path / measures.NAME, of_patches, run.report)
-        except UserError as error:
-            yield Finding(run.place / "results" / measures.NAME, str(error).removeprefix(f"{folder.path}/"))
-            continue
-        yield from _follow(run, of_patches)
-
-
-def _follow(run: Run, of_patches: measures.Measures) -> Iterator[Finding]:
-    """Means of the report that are not those of the patches."""
-    against = run.report.that_counts
-    noisy = against.methods["noisy_input"].scores
-    expected = {
-        "denoised.mse": (against.denoised.mse, of_patches.denoised_mse),
-        "denoised.ssim.mean": (against.denoised.ssim.mean, of_patches.denoised_ssim),
-        "denoised.correlation.mean": (against.denoised.correlation.mean, of_patches.denoised_correlation),
-        "methods.noisy_input.mse": (noisy.mse, of_patches.noisy_mse),
-        "methods.noisy_input.correlation.mean": (noisy.correlation.mean, of_patches.noisy_correlation),
-    }
-    for name, (found, values) in expected.items():
-        if not math.isclose(found, mean(values), rel_tol=_SAME, abs_tol=_SAME):
-            yield Finding(_report(run), f"{name}: {found}, the patches of {measures.NAME} give {mean(values)}")
-    if any(dataset_layout.inconsistencies(run.dataset)) or run.dataset.splits["test"].samples != run.report.samples:
-        return  # RUN-4 tells of it
-    for name, places in layout.columns(run.dataset).items():
-        step = 1 if name == "micrograph" else run.dataset.stride_px
-        if getattr(of_patches, name).tolist() != (places * step).tolist():
-            yield Finding(_report(run), f"{measures.NAME} tells of other patches than dataset.json ({name})")
-    spread = run.report.across_seeds
-    if (spread is None) != (len(run.trainings) == 1):
-        yield Finding(_report(run), f"across_seeds: does not tell of the {len(run.trainings)} trainings")
-    elif spread is not None:
-        if not math.isclose(spread.psnr_db[0], against.denoised.psnr_db or math.inf, rel_tol=_SAME):
-            yield Finding(_report(run), "across_seeds.psnr_db: the first is not that of the scores")
-        if spread.seeds != _seeds(run):
-            yield Finding(_report(run), f"across_seeds.seeds: {spread.seeds}, trained with {_seeds(run)}")
-    if against.denoised.psnr_db is None or against.methods[against.best_baseline].gain_db is None:
-        yield Finding(_report(run), "no error at all, expected some: no denoiser is exact")
+            yield Finding(run.report_place, f"made_from.inputs.dataset: another than in {place}")
 
 
 @rule("RUN-6", "the scorer was tested before it scored, and gave the known answers")
@@ -210,17 +164,17 @@ def tested(package: Package) -> Iterator[Finding]:
     for run in package.runs:
         told = {test.name: test for test in run.report.self_tests}
         if told.keys() != known.keys():
-            yield Finding(_report(run), f"self_tests: {len(told)} tests, expected the scorer's {len(known)}")
+            yield Finding(run.report_place, f"self_tests: {len(told)} tests, expected the scorer's {len(known)}")
         for name, test in told.items():
             if name in known and not self_test.is_right(known[name], test.found):
-                yield Finding(_report(run), f"self_tests: {name}: found {test.found}, expected {known[name]}")
+                yield Finding(run.report_place, f"self_tests: {name}: found {test.found}, expected {known[name]}")
 
 
 @rule("RUN-7", "seeds are distinct, and enough for the set")
 def seeds(package: Package) -> Iterator[Finding]:
     """Seeds that come twice, others than manifest.json tells, or too few."""
     place = Path(MANIFEST_NAME)
-    found = [seed for run in package.runs for seed in _seeds(run)]
+    found = [seed for run in package.runs for seed in run.seeds]
     if found != (told := [seed for run in package.manifest.runs for seed in run.seeds]):
         yield Finding(place, f"runs.seeds: {told}, training.json tells of {found}")
     if twice := sorted(seed for seed, count in Counter(found).items() if count > 1):
@@ -230,6 +184,13 @@ def seeds(package: Package) -> Iterator[Finding]:
         yield Finding(
             place, f"weights {same[0][:16]}… of several trainings are the same, expected one set for each seed"
         )
+    first = package.runs[0].trainings[0].record
+    for run in package.runs[1:]:
+        record = run.trainings[0].record
+        expected = made_from_of(first, 1 + run.seeds[0] - package.runs[0].seeds[0]).model_dump()
+        if record.model != first.model or (other := "; ".join(differences(record.made_from.model_dump(), expected))):
+            what = other if record.model == first.model else "another network"
+            yield Finding(run.trainings[0].folder / TRAINING_NAME, f"more differs from run 0 than the seed: {what}")
     reference = named_set(package)
     if reference and len(set(found)) < reference.runs_required:
         yield Finding(place, f"{len(set(found))} seeds, the set {reference.name} asks for {reference.runs_required}")
@@ -257,7 +218,7 @@ def test_data(package: Package) -> Iterator[Finding]:
             for task, told in (("preprocess", run.report.preprocess), ("download", run.report.download)):
                 expected = getattr(reference, task)
                 if other := "; ".join(differences(told.parameters if told else None, expected)):
-                    yield Finding(_report(run), f"{task}: another run file than the set's ({other})")
+                    yield Finding(run.report_place, f"{task}: another run file than the set's ({other})")
         elif (found := digests.test_digest(run.dataset)) != reference.test_digest:
             expected = f"expected {reference.test_digest[:16]}…, that of {reference.name}"
             yield Finding(run.place / "data" / dataset_layout.DOCUMENT_NAME, f"test data {found[:16]}…, {expected}")
@@ -270,7 +231,7 @@ def scored(package: Package) -> Iterator[Finding]:
     for run in package.runs:
         told = {**run.report.made_from.parameters, "slow_patches": expected["slow_patches"]}  # which filters, not how
         if other := "; ".join(differences(told, expected)):
-            yield Finding(_report(run), f"test: another run file than the default ({other})")
+            yield Finding(run.report_place, f"test: another run file than the default ({other})")
 
 
 def named_set(package: Package) -> Reference | None:
@@ -278,15 +239,7 @@ def named_set(package: Package) -> Reference | None:
     return next((each for each in reference_sets.all() if each.name == package.manifest.reference_set), None)
 
 
-def _seeds(run: Run) -> list[int]:
-    return [int(training.record.made_from.parameters["seed"]) for training in run.trainings]
-
-
-def _report(run: Run) -> Path:
-    return run.place / "results" / REPORT_NAME
-
-
 RULES: tuple[Rule[Package], ...] = (
-    named, same_training, weights, trainings, dataset, scores, tested, scored, seeds, described, test_data,
+    named, same_training, weights, trainings, dataset, scores.follow, tested, scored, seeds, described, test_data,
     *logged.RULES,
 )  # fmt: skip

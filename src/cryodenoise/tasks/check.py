@@ -46,7 +46,8 @@ def check(directory: Path, code_dir: Path | None, json: bool, console: Console) 
     """
     require_folder(code_dir)
     told = Told(Console(io.StringIO()) if json else console)
-    if is_package(directory):
+    in_workspace = any(_has_work(directory / kind.name) for kind in KINDS)  # to which `submit` may have written
+    if is_package(directory) and not in_workspace:
         with checked(directory) as outcome:
             told.outcome = outcome
             tell(outcome, told.console)

@@ -10,9 +10,10 @@ from cryodenoise.evaluation import measures
 from cryodenoise.files import make_directory, write_atomically
 from cryodenoise.report import leaderboard as board
 from cryodenoise.report.build import page_of
-from cryodenoise.submission.check import Outcome, checked
+from cryodenoise.submission.check import SENSELESS, checked
 from cryodenoise.submission.entries import entry_of, report_folder
-from cryodenoise.submission.package import MANIFEST_NAME
+from cryodenoise.submission.events import shown
+from cryodenoise.submission.package import MANIFEST_NAME, Package
 from cryodenoise.submission.ranking import leaderboard as ranked
 from cryodenoise.tasks.findings_told import lines, review_lines
 
@@ -35,7 +36,7 @@ def leaderboard(folder: Path, output_dir: Path | None, console: Console) -> None
         raise UserError(f"{folder}: no folder, expected one that holds packages")
     output_dir = output_dir or folder
     make_directory(output_dir / PAGES)
-    entries: dict[str, Entry] = {}
+    entries: dict[tuple[str, str, str], Entry] = {}
     left_out = []
     for path in _packages(folder):
         name = path.relative_to(folder).as_posix()
@@ -45,9 +46,19 @@ def leaderboard(folder: Path, output_dir: Path | None, console: Console) -> None
                 left_out.append(LeftOut(name=name, findings=lines(outcome)))
                 console.say(f"{name}: left out: {len(outcome.findings)} findings")
                 continue
-            entry = entry_of(package, review_lines(outcome), _page(outcome, output_dir))
-        if entry.package_sha256 not in entries:
-            entries[entry.package_sha256] = entry
+            try:
+                entry = entry_of(package, review_lines(outcome), None)
+                page = _page(package)
+            except SENSELESS as error:  # values that break no rule, and that no run has
+                told = f"PACKAGE-7: cannot be shown: {type(error).__name__}: {shown(str(error))}"
+                left_out.append(LeftOut(name=name, findings=[told]))
+                console.say(f"{name}: left out: {told}")
+                continue
+        names = entry.organization, entry.system, entry.descriptor
+        if names not in entries:
+            place = f"{PAGES}/{entry.organization}-{entry.system}-{entry.descriptor}-{entry.package_sha256[:8]}.html"
+            write_atomically(output_dir / place, page.encode())
+            entries[names] = entry.model_copy(update={"page": place})
             console.say(f"{name}: {entry.psnr_db:.3f} dB, {entry.track}, {entry.division}")
     for path in board.write(ranked(entries.values(), left_out), output_dir):
         console.say(f"{path}")
@@ -59,12 +70,7 @@ def _packages(folder: Path) -> Iterator[Path]:
     yield from sorted(path.parent for path in folder.glob(f"*/{APPLICATION}/*/*/{MANIFEST_NAME}"))
 
 
-def _page(outcome: Outcome, output_dir: Path) -> str:
-    """Write the page of a package's first report; its place relative to the leaderboard."""
-    assert outcome.package, "a package that breaks a rule is left out before"
-    manifest, report = outcome.package.manifest, outcome.package.runs[0].report
-    results = report_folder(outcome.package, 0)
-    of_patches = measures.load(results / measures.NAME, report.measures_sha256)
-    name = f"{PAGES}/{manifest.organization}-{manifest.system}-{manifest.descriptor}.html"
-    write_atomically(output_dir / name, page_of(results, report, of_patches).encode())
-    return name
+def _page(package: Package) -> str:
+    """The page of a package's first report."""
+    report, results = package.runs[0].report, report_folder(package, 0)
+    return page_of(results, report, measures.load(results / measures.NAME, report.measures_sha256))

@@ -9,7 +9,8 @@ from cryodenoise.config.submission import NAME_PATTERN, Division
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.files import make_directory, require_space, write_atomically
-from cryodenoise.submission import archive, build, system
+from cryodenoise.interruption import held_back
+from cryodenoise.submission import archive, build, privacy, system
 from cryodenoise.submission.check import checked
 from cryodenoise.submission.package import folder_in
 from cryodenoise.tasks.findings_told import tell
@@ -60,16 +61,19 @@ def submit(
     require_space(output_dir, 3 * weights)
     with tempfile.TemporaryDirectory(dir=output_dir, prefix=".submission-") as scratch:
         staged = build.stage(Path(scratch), runs, org, system_name, descriptor, division, stated)
-        with checked(staged) as outcome:
+        with checked(staged, privacy.names_of_this_machine()) as outcome:
             if outcome.findings:
                 tell(outcome, console)
                 console.say("nothing was written: `check` would refuse this package")
                 return 1
             tell(outcome, console, held=False)
         folder = folder_in(output_dir, org, system_name, descriptor)
-        build.put(staged, folder)
-        packed = output_dir / f"{org}-{system_name}-{descriptor}.tar"
-        archive.write(folder, output_dir, packed)
+        packed = output_dir / f"{org}+{system_name}+{descriptor}.tar"  # no name holds a plus
+        written = Path(scratch) / packed.name
+        archive.write(staged, Path(scratch), written)
+        with held_back():  # the folder and its archive are of one submission
+            build.put(staged, folder)
+            written.replace(packed)
     console.say(f"package: {packed}, {packed.stat().st_size / 1e6:.1f} MB; the same as a folder: {folder}")
     return 0
 

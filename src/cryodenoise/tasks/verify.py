@@ -91,7 +91,7 @@ def _score_again(
 ) -> Report:
     """What `test` reports of a run's weights."""
     run = package.runs[number]
-    told = {**run.report.made_from.parameters, "slow_patches": 0, "figures": False, "device": device}
+    told = {**run.report.made_from.parameters, "figures": False, "device": device}
     with tempfile.TemporaryDirectory(prefix="cryodenoise-") as scratch:
         parameters_file, results_dir = Path(scratch) / "test.yaml", Path(scratch) / "results"
         parameters_file.write_text(json.dumps(TestParameters.model_validate(told).model_dump(mode="json")))
@@ -103,24 +103,27 @@ def _score_again(
 
 
 def _figures(submitted: Report, recomputed: Report) -> Iterator[_Figure]:
-    """What is compared: all that scores of the whole split tell, against the truth and against the target."""
-    if submitted.against_truth and recomputed.against_truth:
-        yield from _of_set("truth", submitted.samples, submitted.against_truth, recomputed.against_truth)
-    yield from _of_set("target", submitted.samples, submitted.against_target, recomputed.against_target)
+    """What is compared, against the truth and against the target."""
+    if submitted.against_truth and recomputed.against_truth:  # RUN-4: both have it, or neither
+        yield from _of_set("truth", submitted.against_truth, recomputed.against_truth)
+    yield from _of_set("target", submitted.against_target, recomputed.against_target)
     if submitted.across_seeds and recomputed.across_seeds:
         told, found = submitted.across_seeds, recomputed.across_seeds
         for seed, its, ours in zip(told.seeds, told.psnr_db, found.psnr_db, strict=True):
             yield _Figure(f"PSNR, seed {seed}", its, ours, TOLERANCE_DB, " dB")
 
 
-def _of_set(against: str, samples: int, told: AgainstReference, found: AgainstReference) -> Iterator[_Figure]:
+def _of_set(against: str, told: AgainstReference, found: AgainstReference) -> Iterator[_Figure]:
     """The figures of scores against one kind of image."""
     for name in ("ssim", "correlation", "edge_preservation"):
         its, ours = (getattr(scores.denoised, name).mean for scores in (told, found))
         yield _Figure(f"{name} against the {against}", its, ours, TOLERANCE, "")
+    gains = [scores.methods[scores.best_baseline].gain_db for scores in (told, found)]
+    its, ours = (math.inf if gain is None else gain for gain in gains)
+    yield _Figure(f"gain over the best baseline against the {against}", its, ours, TOLERANCE_DB, " dB")
     psnrs = {"what was trained": (told.denoised.psnr_db, found.denoised.psnr_db)}
     for name, method in told.methods.items():
-        if name in found.methods and method.samples == samples:
+        if name in found.methods and method.samples == found.methods[name].samples:
             psnrs[method.title] = method.scores.psnr_db, found.methods[name].scores.psnr_db
     for title, pair in psnrs.items():
         its, ours = (math.inf if each is None else each for each in pair)
