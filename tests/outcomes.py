@@ -32,7 +32,8 @@ def content(path: Path) -> Any:
         tensors, about = read_tensors(path)
         return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, without_measurements(about)
     if path.suffix == ".txt":  # a log: times are measured, and so is what the last line of a result tells beside scores
-        return [without_measurements(each.told()[1:]) for each in events.read(path)[0]]
+        told = [without_measurements(each.told()[1:]) for each in events.read(path)[0]]
+        return [line for line in told if line[0] != "submission_github_commit_version"]  # of the environment
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

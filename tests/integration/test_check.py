@@ -387,7 +387,12 @@ def test_folders_that_were_not_made_from_each_other(finished: Workspace, check: 
 
 
 def test_a_folder_of_nothing_is_refused(finished: Workspace, check: Check, tmp_path: Path) -> None:
-    for place in (tmp_path / "nowhere", finished / "run", finished / "data/dataset.json"):
+    for place in (tmp_path / "nowhere", finished / "run"):
         checked = check(place)
         assert checked.code == 2
         assert checked.errors.startswith(f"cryodenoise check: {place}: ")
+
+
+def test_a_file_is_judged_as_a_submission(finished: Workspace, check: Check) -> None:
+    checked = check(finished / "data/dataset.json")
+    assert (checked.code, checked.rules()) == (1, {"PACKAGE-1"})
