@@ -557,3 +557,40 @@ def test_a_description_that_is_none_is_refused(
     description.write_text("status: Perhaps\n")
     assert main([*words, f"--description={description}"]) == 1
     assert "SYSTEM-1" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("known")
+def test_results_lie_beside_shared_data_as_in_the_cube(made_once: Workspace, tmp_path: Path) -> None:
+    workspace = tmp_path / "work space"
+    shutil.copytree(made_once / "data", workspace / "data")
+    for name in ("model", "results"):
+        shutil.copytree(made_once / name, workspace / "unet" / name)
+    for given in (workspace / "unet", workspace / "unet/results"):
+        words = ["submit", str(given), "--org=acme", "--system=box", f"--output_dir={tmp_path / 'new'}"]
+        assert main(words) == 0
+    assert Packed(tmp_path / "new" / PACKAGE).found() == []
+
+
+@pytest.mark.usefixtures("known")
+def test_code_of_ones_own_runs_only_if_it_is_given(
+    finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = tmp_path / "code"
+    (code / "mine").mkdir(parents=True)
+    (code / "mine/net_to_submit.py").write_text(
+        "from torch import nn\ndef build():\n    return nn.Conv2d(1, 1, 3, padding=1)\n"
+    )
+    for name in ("model", "results"):
+        shutil.rmtree(finished / name)
+    finished.write("train", {"model": {"import": "mine.net_to_submit:build"}})
+    for task in ("train", "test"):
+        assert main([*finished.arguments(task), f"--code_dir={code}"]) == 0
+    words = [str(finished.root), "--org=acme", "--system=box", f"--output_dir={tmp_path / 'new'}", "--division=open"]
+    assert main(["submit", *words]) == 0
+    (archive,) = (tmp_path / "new").glob("*.tar")
+    assert main(["check", str(archive)]) == 0
+    words = ["verify", str(archive), f"--data_dir={finished / 'data'}", "--device=cpu"]
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "no code_dir was given" in capsys.readouterr().err
+    assert main([*words, f"--code_dir={code}"]) == 0
