@@ -41,9 +41,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY pyproject.toml README.md LICENSE /tmp/source/
-COPY src /tmp/source/src
 # src/cryodenoise/reference is a link to it.
 COPY reference /tmp/source/reference
+COPY src /tmp/source/src
 RUN pip install --no-cache-dir --no-deps --no-build-isolation /tmp/source && rm -rf /tmp/source
 # Last, since they change with every commit.
 ARG SOURCE_REVISION=

@@ -69,7 +69,7 @@ def test_every_image_is_loaded(tab: Any) -> None:
     loaded = tab.execute_script(
         "return Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth, () => 0)))"
     )
-    assert len(loaded) == 12 + 6 + 2  # examples, charts, and the two that are compared
+    assert len(loaded) == 12 + 8 + 2  # examples, charts, and the two that are compared
     assert min(loaded) > 0
 
 

@@ -403,7 +403,7 @@ def test_a_baseline_that_was_left_out_is_missed(
     assert main(["verify", str(packed.path), f"--data_dir={made_once / 'data'}", "--device=cpu"]) == 1
     differs = [line for line in capsys.readouterr().out.splitlines() if "DIFFERS" in line]
     assert len(differs) == 1
-    assert "gain over the best baseline against the truth, at most" in differs[0]
+    assert "gain over the best baseline against the truth" in differs[0]
 
 
 def test_what_was_trained_in_bf16_is_verified_in_fp32(

@@ -80,6 +80,7 @@ CHARTS = (
         "Power of the reference over that of the difference from it, at each spatial frequency. An image without "
         "anything there would be on the dashed line, at 1: only what lies above it is better than nothing.",
         curves.ssnr,
+        is_there=curves.has_ssnr,
     ),
     Chart(
         "power",

@@ -37,6 +37,12 @@ def frc(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     return figure
 
 
+def has_ssnr(report: Report) -> bool:
+    """Whether there is a ratio to draw: a truth that shows nothing has no power, and an exact image no difference."""
+    spectra = report.that_counts.spectra
+    return any(value for curve in (spectra.denoised, spectra.noisy_input) for value in curve.ssnr)
+
+
 def ssnr(report: Report, measures: Measures) -> Figure:  # noqa: ARG001
     """Spectral signal-to-noise ratio of noisy input and denoised images."""
     figure, axis = _over_frequencies(report, "spectral signal-to-noise ratio")
