@@ -12,7 +12,7 @@ from cryodenoise.config.run_files import TestParameters
 from cryodenoise.config.scores import AgainstReference
 from cryodenoise.findings import Finding, Rule, rule
 from cryodenoise.submission.entries import psnr_db
-from cryodenoise.submission.package import MANIFEST_NAME, REPORT_NAME, Package
+from cryodenoise.submission.package import MANIFEST_NAME, Package
 from cryodenoise.submission.rules import named_set
 from cryodenoise.submission.statistics import Verdict, judge
 from cryodenoise.training.record import DOCUMENT_NAME as TRAINING_NAME
@@ -33,7 +33,7 @@ def fixed(package: Package) -> Iterator[Finding]:
     if reference is None:
         return
     for run in package.runs:
-        place, report = run.place / "results" / REPORT_NAME, run.report
+        place, report = run.report_place, run.report
         if reference.dataset_identity and report.dataset_identity != reference.dataset_identity:
             yield Finding(place, f"dataset_identity: another than that of the set {reference.name}")
         for task, made_from in (("download", report.download), ("preprocess", report.preprocess)):
@@ -57,7 +57,7 @@ def memory(package: Package) -> Iterator[Finding]:
         training.folder / TRAINING_NAME: training.record.peak_device_memory_bytes for training in package.trainings
     }
     for run in package.runs:
-        peaks[run.place / "results" / REPORT_NAME] = run.report.resources.peak_device_memory_bytes
+        peaks[run.report_place] = run.report.resources.peak_device_memory_bytes
     for place, peak in peaks.items():
         if peak is not None and peak > MEMORY_LIMIT_BYTES:
             yield Finding(place, f"peak_device_memory_bytes: {peak / 2**30:.2f} GiB, at most 8 GiB are allowed")
@@ -106,7 +106,7 @@ def plausible(package: Package) -> Iterator[Finding]:
                 f"{gain_db:.2f} dB better than the pointwise optimum, of which the correlations of pixels explain "
                 f"{-10 * math.log10(explained(scores)):.2f} dB, and a network {_MARGIN_DB:.0f} dB at most"
             )
-            yield Finding(run.place / "results" / REPORT_NAME, told)
+            yield Finding(run.report_place, told)
 
 
 def explained(scores: AgainstReference) -> float:
@@ -132,7 +132,7 @@ def explained(scores: AgainstReference) -> float:
 def fast(package: Package) -> Iterator[Finding]:
     """Throughputs above what moving the pixels alone allows, or that do not follow from what they are made of."""
     for run in package.runs:
-        took, place = run.report.resources, run.place / "results" / REPORT_NAME
+        took, place = run.report.resources, run.report_place
         pixels = math.prod(run.report.sample_shape)
         if took.patches_per_s is None or took.megapixels_per_s is None:
             yield Finding(place, "resources.patches_per_s: null, expected that of a network")
@@ -160,7 +160,7 @@ def slow_filters(package: Package) -> Iterator[Finding]:
     for run in package.runs:
         found = run.report.made_from.parameters.get("slow_patches")
         if not isinstance(found, int) or found < default:
-            yield Finding(run.place / "results" / REPORT_NAME, f"test: slow_patches: {found}, by default {default}")
+            yield Finding(run.report_place, f"test: slow_patches: {found}, by default {default}")
 
 
 def _verdict(package: Package) -> Verdict | None:
