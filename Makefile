@@ -1,6 +1,7 @@
 # make smoke: the main job on tiny synthetic data.   make test: all tests.   make lint: ruff and mypy.
-# TORCH=cpu takes PyTorch's build without CUDA; PYTHON=python3.12 another interpreter.
+# TORCH=cpu takes PyTorch's build without CUDA; PYTHON=python3.12 another interpreter; PROCESSES=4 tests in that many.
 PYTHON ?= python3
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 SMOKE := workspace/smoke
@@ -12,7 +13,7 @@ smoke: $(VENV)/program
 	$(BIN)/cryodenoise pipeline run/smoke --workspace $(SMOKE)
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 lint: $(VENV)/development
 	$(BIN)/ruff check .
