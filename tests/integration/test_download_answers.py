@@ -65,7 +65,6 @@ def test_a_header_that_is_nonsense_is_no_header(empty: Workspace, site: Site, tm
         (header("Content-Encoding", "br"), "sent with the coding 'br'"),
         (status(501), "501 Not Implemented"),
     ],
-    ids=str,
 )
 def test_what_no_attempt_can_mend_is_tried_once_and_keeps_no_connection(
     empty: Workspace, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: Fault, word: str

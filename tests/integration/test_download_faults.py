@@ -79,7 +79,6 @@ def test_200_files_arrive_whole_though_a_fifth_of_all_requests_fail(
         [page_of_the_right_length],
         [cut(1000), longer],
     ],
-    ids=str,
 )
 def test_a_fault_that_passes_costs_nothing_but_another_attempt(
     empty: Workspace, site: Site, tmp_path: Path, faults: list[Fault]
@@ -184,7 +183,6 @@ def test_waits_grow_and_differ(empty: Workspace, site: Site, tmp_path: Path, wai
         (redirect("file:///etc/passwd"), 1, ["redirects to file:///etc/passwd", "another scheme"]),
         (redirect("m000.mrc"), 11, ["redirects more than 10 times"]),
     ],
-    ids=str,
 )
 def test_a_fault_that_stays_is_told_while_the_other_files_come(
     empty: Workspace, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str],
