@@ -11,6 +11,7 @@ from cryodenoise.micrographs import mrc
 from workspaces import Workspace
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes test, one of them gets all tests of a file, which share fixtures, and one all of e2e."""
     for item in items:
