@@ -107,7 +107,8 @@ class TrainParameters(Parameters):
     )  # fmt: skip
 
     model: Model = "cnn3"
-    """Name of a network (`cnn3`, `unet`, `dncnn12`, `emdenoise`), or `{import: package.module:build}` for one's own."""
+    """Name of a network (`cnn3`, `unet`, `unet8`, `dncnn12`, `emdenoise`), or `{import: package.module:build}` for
+    one's own."""
     objective: ObjectiveParameters = ObjectiveParameters()
     """What is made small."""
     optimizer: OptimizerParameters = OptimizerParameters()

@@ -1,6 +1,7 @@
 """Networks: name → network; one maps images (n, 1, h, w) to the same shape."""
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ MODELS: dict[str, Network] = {
         Network("dncnn12", dncnn12.build, receptive_field_px=25),
         Network("emdenoise", emdenoise.build, multiple_px=8, receptive_field_px=100),
         Network("unet", unet.build, multiple_px=8, receptive_field_px=100),
+        Network("unet8", partial(unet.build, 8), multiple_px=8, receptive_field_px=100),
     )
 }
 """The networks that a run file can name; each file tells what its network is."""

@@ -8,7 +8,7 @@ from cryodenoise.errors import UserError
 from cryodenoise.models import MODELS, Network, has_batch_statistics, name_of, parameter_count, require_takes
 from each_device import WITH_GPU
 
-PARAMETERS = {"cnn3": 2625, "dncnn12": 93089, "emdenoise": 122737, "unet": 1925025}
+PARAMETERS = {"cnn3": 2625, "dncnn12": 93089, "emdenoise": 122737, "unet": 1925025, "unet8": 120681}
 """Counted by hand from layers: (inputs · side² + 1) · outputs of a convolution, two a channel of a normalisation."""
 
 NAMES = sorted(MODELS)
