@@ -3,7 +3,7 @@
 from typing import Any
 
 from cryodenoise.config.documents import MadeFrom
-from cryodenoise.config.training_record import Epoch, TrainingRecord, WeightsFile
+from cryodenoise.config.training_record import Epoch, TrainedOn, TrainingRecord, WeightsFile
 
 FINISHED_MS = 1_700_000_100_000
 TRAINED_S, VALIDATED_S, SAMPLES = 8.0, 1.0, 160
@@ -30,6 +30,18 @@ def epochs(count: int = 3) -> list[Epoch]:
     ]
 
 
+TRAINED_ON = TrainedOn(
+    normalization="p1_p99",
+    clipped=False,
+    pairs="halves",
+    micrographs=8,
+    pixel_size_angstrom=(1.2, 1.5),
+    dose_e_per_a2=(20.0, 30.0),
+    standard_deviation=(0.2, 0.25),
+    neighbour_correlation=(0.3, 0.5),
+)
+
+
 def record(**changes: Any) -> TrainingRecord:
     """A valid training.json; `changes` are fields that are otherwise."""
     fields: dict[str, Any] = {
@@ -41,6 +53,7 @@ def record(**changes: Any) -> TrainingRecord:
         "weights": WeightsFile(name="best.safetensors", sha256="cd" * 32),
         "best_epoch": 3,
         "history": epochs(),
+        "trained_on": TRAINED_ON,
         "validation_samples": 40,
         "validation_input_mse": 0.02,
         "target": None,

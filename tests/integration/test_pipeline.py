@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from cryodenoise import commands
 from cryodenoise.cli import main
 from cryodenoise.dataset.order import shuffled
 from workspaces import Workspace
@@ -41,7 +42,7 @@ def test_every_document_follows_its_published_schema(finished: Workspace, name: 
     jsonschema.validate(document(finished, name), schema)
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+@pytest.mark.parametrize("name", sorted(commands.DOCUMENTS))
 def test_the_published_schemas_are_those_of_the_program(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", name]) == 0
     assert (PROJECT / "docs" / "schemas" / f"{name}.schema.json").read_text() == capsys.readouterr().out

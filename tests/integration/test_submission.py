@@ -213,6 +213,11 @@ TAMPERED: dict[str, tuple[Callable[[Packed], object], str]] = {
     ),
     "endless nesting": (lambda p: p.replace(REPORT, b"[" * 100_000), "PACKAGE-4"),
     "a document of another version": (lambda p: p.edit(REPORT, lambda r: r.update(format_version=1)), "PACKAGE-7"),
+    "what was trained on": (lambda p: p.edit(TRAINING, lambda t: t["trained_on"].update(micrographs=99)), "RUN-8"),
+    "another normalisation": (
+        lambda p: p.edit(TRAINING, lambda t: t["trained_on"].update(normalization="p1_p99")), "RUN-8"
+    ),
+    "no clipping": (lambda p: p.edit(TRAINING, lambda t: t["trained_on"].update(clipped=False)), "RUN-8"),
     "the truth left out": (lambda p: p.edit(REPORT, lambda r: r.update(against_truth=None)), "RUN-4"),
     "an easy baseline for the best": (
         lambda p: p.edit(REPORT, lambda r: r["against_truth"].update(best_baseline="noisy_input")), "RUN-5"

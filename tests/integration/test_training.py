@@ -218,6 +218,27 @@ def test_each_choice_trains_resumes_and_scores(preprocessed: Workspace, changes:
     assert outcome(preprocessed, "train") == undisturbed
 
 
+def test_the_document_tells_what_was_trained_on(preprocessed: Workspace) -> None:
+    """Smoke's pairs, of added noise, against a few lines of numpy."""
+    preprocessed.write("train", {"epochs": 1})
+    assert preprocessed.run("train") == 0
+    found = record(preprocessed)["trained_on"]
+    dataset = DatasetRecord.load_document(preprocessed / "data/dataset.json")
+    segments = [segment for segment in dataset.segments if segment.split == "train"]
+    known = {"normalization": "p95", "clipped": True, "pairs": "added_noise", "dose_e_per_a2": None}
+    assert {key: found[key] for key in known} == known
+    assert found["micrographs"] == len(segments)
+    assert found["pixel_size_angstrom"] == [dataset.micrographs[0].pixel_size_angstrom] * 2
+    inputs = np.fromfile(preprocessed / "data/train_input.bin", dataset.dtype).reshape(-1, *dataset.sample_shape)
+    spreads, correlations = [], []
+    for segment in segments:
+        chosen = inputs[segment.first_sample + (2 * np.arange(4) + 1) * segment.samples // 8].astype(np.float64)
+        spreads.append(chosen.std())
+        correlations.append(np.corrcoef(chosen[..., :-1].ravel(), chosen[..., 1:].ravel())[0, 1])
+    assert found["standard_deviation"] == pytest.approx([min(spreads), max(spreads)], abs=1e-6)
+    assert found["neighbour_correlation"] == pytest.approx([min(correlations), max(correlations)], abs=1e-6)
+
+
 def test_averaged_weights_are_those_that_are_validated_and_kept(preprocessed: Workspace) -> None:
     preprocessed.write("train", {"ema_decay": 0.999, "epochs": 1})
     assert preprocessed.run("train") == 0

@@ -10,6 +10,8 @@ from cryodenoise.config.sources import EmpiarParameters, LocalParameters, Transf
 from cryodenoise.config.training import Device
 
 PairsKind = Literal["added_noise", "given", "truth", "halves"]
+CLIPPED_PAIRS: frozenset[PairsKind] = frozenset({"added_noise", "given"})
+"""The kinds whose inputs are clipped to [0, 1]; of the others that would bias noise and what is compared."""
 _FOLDER = r"^[^/\x00.][^/\x00]*$"  # one name, within the folder that holds it
 
 

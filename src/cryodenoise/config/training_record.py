@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from cryodenoise.config.documents import Digest, MadeFrom
+from cryodenoise.config.run_files import PairsKind
 from cryodenoise.config.schema import Document, Schema
 from cryodenoise.config.training import Model
 
@@ -58,11 +59,37 @@ class TargetReached(Schema):
     """Seconds of training and validation until then, interruptions left out."""
 
 
+Extent = tuple[float, float]
+"""Lowest and highest."""
+
+
+class TrainedOn(Schema):
+    """What the inputs of a training were like: the range in which its network is at home."""
+
+    normalization: str
+    """Rule by which intensities came to [0, 1]."""
+    clipped: bool
+    """Whether intensities beyond were clipped."""
+    pairs: PairsKind
+    """What inputs and targets were made of."""
+    micrographs: int = Field(ge=1)
+    """Micrographs that were trained on."""
+    pixel_size_angstrom: Extent | None
+    """Pixel sizes of the micrographs, in Å; null where one is not known."""
+    dose_e_per_a2: Extent | None
+    """Electrons per Å² of what was the input, of halves one half's; null where it is not known."""
+    standard_deviation: Extent
+    """Standard deviation of the normalised inputs, of the micrographs each."""
+    neighbour_correlation: Extent
+    """Correlation of pixels next to each other along rows in the normalised inputs, of the micrographs each: near 0 for
+    white noise, higher where noise or pixels were smoothed, binned or interpolated."""
+
+
 class TrainingRecord(Document):
     """model/training.json: what was trained, on what, and how it went."""
 
     FORMAT: ClassVar[str] = "cryodenoise/training"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
     TASK: ClassVar[str] = "train"
 
     model: Model
@@ -77,6 +104,8 @@ class TrainingRecord(Document):
     """That epoch."""
     history: list[Epoch] = Field(min_length=1)
     """All epochs."""
+    trained_on: TrainedOn
+    """What the training samples were like."""
     validation_samples: int = Field(ge=1)
     """Samples that each epoch was validated on."""
     validation_input_mse: float

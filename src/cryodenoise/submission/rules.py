@@ -33,6 +33,7 @@ from cryodenoise.training import check as model_rules
 from cryodenoise.training.checkpoints import BEST_NAME, load_network
 from cryodenoise.training.record import DOCUMENT_NAME as TRAINING_NAME
 from cryodenoise.training.record import made_from_of
+from cryodenoise.training.seen import told_by
 
 _CONFIG_KEYS = ("organization", "system", "descriptor", "division", "track", "reference_set")
 
@@ -196,6 +197,19 @@ def seeds(package: Package) -> Iterator[Finding]:
         yield Finding(place, f"{len(set(found))} seeds, the set {reference.name} asks for {reference.runs_required}")
 
 
+@rule("RUN-8", "what training.json says that was trained on follows from dataset.json, as far as that tells")
+def trained_on(package: Package) -> Iterator[Finding]:
+    """Every difference, where the training had the dataset of its run."""
+    for run in package.runs:
+        expected = told_by(run.dataset)
+        for training in run.trainings:
+            if training.record.made_from.inputs.get("dataset") != run.dataset.identity:
+                continue  # allowed in the open division; of that dataset the package tells nothing
+            for name, value in expected.items():
+                if (found := getattr(training.record.trained_on, name)) != value:
+                    yield Finding(training.folder / TRAINING_NAME, f"trained_on.{name}: {found}, expected {value}")
+
+
 @rule("SYSTEM-1", "system.json has the fields that MLCommons asks for, as mlperf-logging's checker says")
 def described(package: Package) -> Iterator[Finding]:
     """What that checker says, and what differs from manifest.json."""
@@ -240,6 +254,6 @@ def named_set(package: Package) -> Reference | None:
 
 
 RULES: tuple[Rule[Package], ...] = (
-    named, same_training, weights, trainings, dataset, scores.follow, tested, scored, seeds, described, test_data,
-    *logged.RULES,
+    named, same_training, weights, trainings, dataset, scores.follow, tested, scored, seeds, trained_on, described,
+    test_data, *logged.RULES,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from cryodenoise import devices, environment, ranks
 from cryodenoise.claims import Claim, claim, differences
 from cryodenoise.config.documents import DatasetRecord, MadeFrom
 from cryodenoise.config.training import ImportedModel, TrainParameters
-from cryodenoise.config.training_record import TrainingRecord, WeightsFile
+from cryodenoise.config.training_record import TrainedOn, TrainingRecord, WeightsFile
 from cryodenoise.console import Console
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.errors import UserError
@@ -37,6 +38,7 @@ from cryodenoise.training.objectives import require_suits
 from cryodenoise.training.processes import Group, joined
 from cryodenoise.training.record import DOCUMENT_NAME, folder_of, open_training, repeats_in, unfinished
 from cryodenoise.training.remarks import remarks
+from cryodenoise.training.seen import trained_on
 from cryodenoise.training.start import Started
 
 
@@ -98,6 +100,13 @@ class _Run:
     group: Group
     console: Console
 
+    @cached_property
+    def trained_on(self) -> TrainedOn:
+        """What the training samples are like, which the first process tells all."""
+        seen = trained_on(self.dataset, self.data_dir) if self.group.first else None
+        told: TrainedOn = self.group.told_by_first(seen)
+        return told
+
 
 def _train(run: _Run, parameters: TrainParameters, work: Claim) -> None:
     """Do one training, in the folder that was claimed for it, to its end."""
@@ -110,7 +119,7 @@ def _train(run: _Run, parameters: TrainParameters, work: Claim) -> None:
             parameters, run.network, run.data_dir, run.dataset, made_from.model_dump(mode="json"), work.directory,
             run.group, run.console,
         )  # fmt: skip
-    record = _record(parameters, made_from, run.dataset, work.directory, started, run.group)
+    record = _record(run, parameters, made_from, work.directory, started)
     if run.group.first:
         write_atomically(work.directory / log.TRAINING_NAME, log.of_training(record))
         work.finish(record.dumps())
@@ -167,14 +176,9 @@ def _taken(model_dir: Path, parameters: TrainParameters, inputs: dict[str, str],
 
 
 def _record(
-    parameters: TrainParameters,
-    made_from: MadeFrom,
-    dataset: DatasetRecord,
-    model_dir: Path,
-    started: Started,
-    group: Group,
+    of: _Run, parameters: TrainParameters, made_from: MadeFrom, model_dir: Path, started: Started
 ) -> TrainingRecord:
-    best, run = model_dir / BEST_NAME, started.run
+    best, run, dataset, group = model_dir / BEST_NAME, started.run, of.dataset, of.group
     on_device = devices.peak_device_memory_bytes(group.device)
     host_bytes, device_bytes = group.highest(devices.peak_host_memory_bytes(), on_device or 0)
     return TrainingRecord(
@@ -186,6 +190,7 @@ def _record(
         weights=WeightsFile(name=best.name, sha256=sha256_of(best)),
         best_epoch=run.progress.best_epoch,
         history=run.progress.history,
+        trained_on=of.trained_on,
         validation_samples=dataset.splits["validation"].samples,
         validation_input_mse=run.progress.input_mse or 0.0,
         target=run.progress.target,
