@@ -1,5 +1,6 @@
 """Reading and writing micrographs: MRC files, also compressed, and TIFF files; stacks and movies are summed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,11 @@ from cryodenoise.micrographs.image import Header, apply_gain, pixel_digest, requ
 
 __all__ = [
     "SUFFIXES", "Header", "apply_gain", "is_micrograph", "pixel_digest", "read", "read_halves", "read_header",
-    "require_halves", "stem",
+    "read_images", "require_halves", "stem",
 ]  # fmt: skip
 
-_READERS = dict.fromkeys(mrc.SUFFIXES, (mrc.read_header, mrc.read, mrc.read_halves)) | dict.fromkeys(
-    tiff.SUFFIXES, (tiff.read_header, tiff.read, tiff.read_halves)
+_READERS = dict.fromkeys(mrc.SUFFIXES, (mrc.read_header, mrc.read, mrc.read_halves, mrc.read_images)) | dict.fromkeys(
+    tiff.SUFFIXES, (tiff.read_header, tiff.read, tiff.read_halves, tiff.read_images)
 )
 SUFFIXES = tuple(_READERS)
 """How the names of files end that can be read, in any case; `.map` and `.rec` are left out, as they are volumes."""
@@ -66,6 +67,19 @@ def read_halves(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         InputError: As `read`.
     """
     return _READERS[_known_suffix(path)][2](path)
+
+
+def read_images(path: Path) -> Iterator[np.ndarray]:
+    """Each image of a stack or frame of a movie for itself, one in memory at a time.
+
+    Yields:
+        Images as of `read`.
+
+    Raises:
+        UserError: As `read_header`.
+        InputError: As `read`, for each image alone.
+    """
+    return _READERS[_known_suffix(path)][3](path)
 
 
 def _suffix(path: Path) -> str | None:

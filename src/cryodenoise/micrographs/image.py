@@ -1,8 +1,10 @@
 """What every format gives: a header, and one image summed from blocks of pixels."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,6 +96,22 @@ def summed_halves(path: Path, header: Header, blocks: Iterable[Block]) -> tuple[
     return even.image(path), odd.image(path), whole.image(path)
 
 
+def each(path: Path, header: Header, blocks: Iterable[Block]) -> Iterator[np.ndarray]:
+    """The frames for themselves, one in memory at a time.
+
+    Yields:
+        float32, shape (h, w), C order.
+
+    Raises:
+        InputError: If a pixel is NaN or infinite.
+    """
+    for frame, of_frame in groupby(blocks, attrgetter("frame")):
+        image = _Sum(header)
+        for block in of_frame:
+            image.add(block, first=True)
+        yield image.image(f"{path}, image {frame + 1}" if header.frames > 1 else path)
+
+
 class _Sum:
     """A sum that grows as pixels arrive: what a forged header promises is never allocated."""
 
@@ -114,7 +132,7 @@ class _Sum:
             else:
                 part += pixels.astype(np.float32, copy=False)
 
-    def image(self, path: Path) -> np.ndarray:
+    def image(self, path: Path | str) -> np.ndarray:
         image = self._flat.reshape(self._shape)
         _require_finite(path, image)
         return image
@@ -142,7 +160,7 @@ def apply_gain(path: Path, image: np.ndarray, gain: np.ndarray) -> None:
     _require_finite(path, image)
 
 
-def _require_finite(path: Path, image: np.ndarray) -> None:
+def _require_finite(path: Path | str, image: np.ndarray) -> None:
     flat, bad, first = image.reshape(-1), 0, 0
     for start in range(0, flat.size, BLOCK_PIXELS):
         odd = np.flatnonzero(~np.isfinite(flat[start : start + BLOCK_PIXELS]))

@@ -23,6 +23,7 @@ from cryodenoise.micrographs.image import (
     REMEDY,
     Block,
     Header,
+    each,
     plausible,
     require_frames,
     summed,
@@ -45,11 +46,13 @@ class Layout:
 
     Attributes:
         header: Rows, columns and number of images.
+        byte_order: Of all numbers in the file, as `struct` names it: "<" or ">".
         pixel_type: With its byte order.
         offset_bytes: Where the first pixel is.
     """
 
     header: Header
+    byte_order: str
     pixel_type: np.dtype
     offset_bytes: int
 
@@ -76,6 +79,13 @@ def read_halves(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     with opened(path) as stream:
         layout = _layout_of_movie(path, stream)
         return summed_halves(path, layout.header, _blocks(path, stream, layout))
+
+
+def read_images(path: Path) -> Iterator[np.ndarray]:
+    """Each image of an MRC file for itself; see `micrographs.read_images`."""
+    with opened(path) as stream:
+        layout = _layout_of_movie(path, stream)
+        yield from each(path, layout.header, _blocks(path, stream, layout))
 
 
 def read_layout(path: Path) -> Layout:
@@ -121,7 +131,7 @@ def _layout(path: Path, stream: BinaryIO) -> Layout:
         raise UserError(
             f"{path}: {size_bytes} bytes, its header asks for {expected_bytes}: it is truncated or damaged: {REMEDY}"
         )
-    return Layout(Header(height, width, pixel_size, frames), pixel_type, offset)
+    return Layout(Header(height, width, pixel_size, frames), order, pixel_type, offset)
 
 
 def _first_numbers(path: Path, raw: bytes) -> tuple[str, int, int, int, int]:

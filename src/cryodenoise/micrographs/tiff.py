@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 
 from cryodenoise.errors import InputError
-from cryodenoise.micrographs.image import BLOCK_PIXELS, REMEDY, Block, Header, summed, summed_halves
+from cryodenoise.micrographs.image import BLOCK_PIXELS, REMEDY, Block, Header, each, summed, summed_halves
 from cryodenoise.micrographs.tiff_pages import LZW, UNCOMPRESSED, Page, pages
 
 SUFFIXES = (".tif", ".tiff")
@@ -37,6 +37,12 @@ def read_halves(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The sums of the even, the odd and all frames of a TIFF file; see `micrographs.read_halves`."""
     with path.open("rb") as stream:
         return summed_halves(path, _header(path, stream), _blocks(path, stream))
+
+
+def read_images(path: Path) -> Iterator[np.ndarray]:
+    """Each page of a TIFF file for itself; see `micrographs.read_images`."""
+    with path.open("rb") as stream:
+        yield from each(path, _header(path, stream), _blocks(path, stream))
 
 
 def _header(path: Path, stream: BinaryIO) -> Header:

@@ -6,19 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
-from matplotlib.patheffects import withStroke
+from matplotlib.patches import Circle
 
 from cryodenoise.config.exposure import Particle
 from cryodenoise.report.figures import png
+from cryodenoise.report.panels import SHOWN_PERCENT, binned, binning, ruler
 from cryodenoise.signal.spectrum import HIGHEST, power_spectrum, radial
 
 _DPI = 82
-_PANEL_PX = 400  # pixels of a panel: more would be lost between here and a screen
 _WINDOW_PX = 512
 _LEAST_WINDOW_PX = 32
-_SHOWN_PERCENT = (0.5, 99.5)
-_RULERS_NM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _COLOURS = ("#d1495b", "#1b6ca8", "#6b6b6b", "#e09f3e")
 
 
@@ -91,45 +88,21 @@ def spectrum_sheet(shown: Shown) -> bytes:
 
 
 def _panel(axis: Axes, name: str, image: np.ndarray, shown: Shown) -> None:
-    factor = _factor(image)
-    small = _binned(image, factor)
-    low, high = np.percentile(small, _SHOWN_PERCENT)
+    factor = binning(image)
+    small = binned(image, factor)
+    low, high = np.percentile(small, SHOWN_PERCENT)
     axis.imshow(small, cmap="gray", vmin=low, vmax=high)
     values = np.asarray(image, np.float64)
-    binned = f", shown binned {factor} × {factor}" if factor > 1 else ""
-    axis.set_title(f"{name}\nmean {values.mean():.2f}, SD {values.std():.2f}{binned}", fontsize=9)
+    note = f", shown binned {factor} × {factor}" if factor > 1 else ""
+    axis.set_title(f"{name}\nmean {values.mean():.2f}, SD {values.std():.2f}{note}", fontsize=9)
     axis.set(xticks=[], yticks=[])
     if shown.pixel_size_angstrom:
-        _ruler(axis, small.shape, shown.pixel_size_angstrom * factor)
-
-
-def _factor(image: np.ndarray) -> int:
-    """Pixels that become one of a panel, along either side."""
-    return int(min(max(1, round(max(image.shape) / _PANEL_PX)), *image.shape))
-
-
-def _binned(image: np.ndarray, factor: int) -> np.ndarray:
-    height, width = (side // factor for side in image.shape)
-    whole = np.asarray(image[: height * factor, : width * factor], np.float64)
-    return np.asarray(whole.reshape(height, factor, width, factor).mean(axis=(1, 3)))
-
-
-def _ruler(axis: Axes, shape: tuple[int, ...], pixel_size_angstrom: float) -> None:
-    """A bar of a round length, at most a quarter of the width."""
-    width_nm = shape[1] * pixel_size_angstrom / 10
-    fitting = [length for length in _RULERS_NM if length <= width_nm / 4]
-    if not fitting:
-        return
-    length_px = fitting[-1] * 10 / pixel_size_angstrom
-    left, top = 0.04 * shape[1], 0.95 * shape[0]
-    axis.add_patch(Rectangle((left, top), length_px, 0.012 * shape[0], color="white", ec="black", linewidth=0.5))
-    label = axis.text(left, top - 0.015 * shape[0], f"{fitting[-1]} nm", color="white", fontsize=8, weight="bold")
-    label.set_path_effects([withStroke(linewidth=2, foreground="black")])
+        ruler(axis, small.shape, shown.pixel_size_angstrom * factor)
 
 
 def _mark(axis: Axes, shown: Shown) -> None:
     image = next(iter(shown.images.values()))
-    factor = _factor(image)
+    factor = binning(image)
     assert shown.pixel_size_angstrom  # whoever knows the particles knows it
     for particle in shown.particles:
         centre = ((particle.x_px + 0.5) / factor - 0.5, (particle.y_px + 0.5) / factor - 0.5)
