@@ -30,6 +30,6 @@ $(VENV)/program: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/development: $(VENV)/program requirements-dev.txt requirements-tensorboard.txt
+$(VENV)/development: $(VENV)/program requirements-dev.txt requirements-tensorboard.txt requirements-onnx.txt
 	$(BIN)/python -m pip install -qq $(INDEX) -r requirements.txt -r requirements-dev.txt
 	@touch $@

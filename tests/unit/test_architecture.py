@@ -13,7 +13,7 @@ FLOORS = {
     "cli": 6, "commands": 6, "__main__": 6, "tasks": 6,
     "report": 5, "estimates": 5, "submission": 5,
     "preprocessing": 4, "training": 4, "evaluation": 4,
-    "sources": 3,
+    "sources": 3, "inference": 3,
     "models": 2, "baselines": 2, "metrics": 2, "simulation": 2,
     "micrographs": 1, "dataset": 1,
     "config": 0, "signal": 0, "errors": 0, "files": 0, "seeds": 0, "console": 0, "claims": 0, "environment": 0,

@@ -1,17 +1,14 @@
 """What can be scored: a trained network, a classical filter, or images that another program made."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
 
 from cryodenoise.baselines.baseline import Denoise
 from cryodenoise.config.report import Denoiser
 from cryodenoise.errors import UserError
-from cryodenoise.models.code_folder import faults_told
 
 Images = Callable[[np.ndarray, torch.Tensor], torch.Tensor]
 """Indices in the test split, shape (n,), and their noisy images, (n, 1, h, w), to denoised ones of that shape."""
@@ -34,31 +31,6 @@ class Scored:
     denoise: Denoise | None
     seed: int = 0
     others: dict[int, Denoise] = field(default_factory=dict)
-
-
-def of_network(module: nn.Module, name: str, own: bool) -> Denoise:
-    """A network in evaluation mode, as a way to denoise.
-
-    Args:
-        module: Laid out by `devices.place`.
-        name: Its name, for messages.
-        own: Whether its code is the user's, whose faults are told as such.
-    """
-    module.eval()
-
-    def denoise(noisy: torch.Tensor) -> torch.Tensor:
-        # The processor gains nothing by several images at a time, and they would take several times the memory.
-        if noisy.device.type == "cpu" and len(noisy) > 1:
-            return torch.cat([denoise(image) for image in torch.split(noisy, 1)])
-        with faults_told(f"model: {name} failed in scoring") if own else nullcontext():
-            denoised = module(noisy.clone() if own else noisy)  # the user's code may work in place
-        if not isinstance(denoised, torch.Tensor) or denoised.shape != noisy.shape:  # what is broadcast scores wrongly
-            found = tuple(denoised.shape) if isinstance(denoised, torch.Tensor) else type(denoised).__name__
-            expected = tuple(noisy.shape)
-            raise UserError(f"model: {name}: found {found} in scoring, expected a tensor of shape {expected}: mend it")
-        return denoised
-
-    return denoise
 
 
 def finite(denoise: Denoise, name: str, what: str) -> Denoise:

@@ -51,8 +51,12 @@ class HalvesSums:
         """
         return [error - noise for error, noise in zip(self._against_other, self._noise_power, strict=True)]
 
+    def noise_powers(self) -> list[float]:
+        """Of each patch ½ mean (a − b)², the noise power of one half."""
+        return list(self._noise_power)
+
     def noise_power(self) -> float:
-        """The noise power of one half over all patches, at least one: ½ mean (a − b)²."""
+        """The noise power of one half over all patches, at least one: their mean."""
         return math.fsum(self._noise_power) / len(self._noise_power)
 
 

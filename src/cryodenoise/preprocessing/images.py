@@ -12,7 +12,7 @@ from cryodenoise.config.documents import DownloadRecord, OtherImage
 from cryodenoise.config.run_files import GainParameters, PreprocessParameters
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.preprocessing.candidates import Candidate, Source
-from cryodenoise.preprocessing.expectation import require_expectation, require_one_dose
+from cryodenoise.signal.expectation import require_expectation, require_one_dose
 from cryodenoise.signal.normalize import MINIMUM_SPREAD, Scaling, apply, find_scaling, normalize, spread
 
 

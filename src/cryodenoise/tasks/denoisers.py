@@ -17,8 +17,9 @@ from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.errors import UserError
 from cryodenoise.evaluation import references
 from cryodenoise.evaluation.predictions import PredictionsReader, open_predictions
-from cryodenoise.evaluation.scored import Scored, of_network
+from cryodenoise.evaluation.scored import Scored
 from cryodenoise.models import Network, require_takes
+from cryodenoise.models.denoiser import as_denoiser
 from cryodenoise.training.checkpoints import load_network
 from cryodenoise.training.record import network_of, open_trainings
 
@@ -109,7 +110,7 @@ def ready(source: Source, data_dir: Path, dataset: DatasetRecord, device: torch.
 
     def denoise(path: Path, record: TrainingRecord) -> Denoise:
         module = devices.place(load_network(path / record.weights.name, network), device)
-        return of_network(module, network.name, isinstance(record.model, ImportedModel))
+        return as_denoiser(module, network.name, isinstance(record.model, ImportedModel), "scoring")
 
     record = first[1]
     main = denoise(*first)

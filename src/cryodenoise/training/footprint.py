@@ -1,7 +1,6 @@
 """What a micro-batch takes in tensors, counted operation by operation."""
 
 import math
-import weakref
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from cryodenoise import devices
+from cryodenoise.models.live_bytes import LiveBytes
 
 PASSES = 2
 """Micro-batches that are computed: the second adds to the gradients of the first."""
@@ -63,7 +61,7 @@ def counted_bytes(work: Work, samples: int, most_bytes: float = math.inf) -> int
 
 
 def _counted_bytes(work: Work, samples: int, most_bytes: float, mode: AbstractContextManager[Any]) -> int:
-    with mode, _Count(most_bytes) as count:
+    with mode, LiveBytes(most_bytes) as count:
         compute(work, samples, torch.device("cpu"))
     peak_bytes: int = count.peak_bytes
     return peak_bytes
@@ -98,41 +96,3 @@ def compute(work: Work, samples: int, device: torch.device) -> None:
 
 def _index(device: torch.device) -> int:
     return torch.cuda.current_device() if device.index is None else device.index
-
-
-class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums the bytes of the tensors that operations return, for as long as they live.
-
-    Attributes:
-        peak_bytes: The largest sum so far.
-    """
-
-    def __init__(self, most_bytes: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.peak_bytes = 0
-        self._most_bytes, self._live_bytes = most_bytes, 0
-        self._storages: dict[int, weakref.ref[torch.UntypedStorage]] = {}
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        returned = func(*args, **(kwargs or {}))
-        for value in tree_leaves(returned):
-            if isinstance(value, Tensor):
-                self._add(value.untyped_storage())
-        return returned
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size_bytes = id(storage), storage.nbytes()
-        if key in self._storages:
-            return
-
-        def forget(_: object) -> None:
-            del self._storages[key]
-            self._live_bytes -= size_bytes
-
-        self._storages[key] = weakref.ref(storage, forget)
-        self._live_bytes += size_bytes
-        self.peak_bytes = max(self.peak_bytes, self._live_bytes)
-        if self._live_bytes > self._most_bytes:
-            raise torch.OutOfMemoryError(f"{self._live_bytes} bytes of tensors, {self._most_bytes:.0f} are allowed")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+from cryodenoise.config.denoising import DenoiseParameters
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Document, Parameters
 from cryodenoise.config.training import TrainParameters
@@ -15,6 +16,7 @@ SCHEMAS: dict[str, type[Parameters]] = {
     "preprocess": PreprocessParameters,
     "train": TrainParameters,
     "test": TestParameters,
+    "denoise": DenoiseParameters,
 }
 
 

@@ -4,7 +4,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from cryodenoise.errors import InputError
-from cryodenoise.preprocessing.expectation import require_expectation, require_one_dose
+from cryodenoise.signal.expectation import require_expectation, require_one_dose
 
 
 def waves(side: int, electrons: float, contrast: float) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""A whole micrograph through a denoiser: tiles, halves, ONNX."""
