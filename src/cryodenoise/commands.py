@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryodenoise import __version__
+from cryodenoise.config.denoising import DenoiseParameters
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Parameters
 from cryodenoise.config.training import TrainParameters
@@ -16,6 +17,7 @@ DOCUMENTS = {
     "dataset": ("cryodenoise.config.documents", "DatasetRecord"),
     "training": ("cryodenoise.config.training_record", "TrainingRecord"),
     "report": ("cryodenoise.config.report", "Report"),
+    "denoised": ("cryodenoise.config.denoising", "DenoisedRecord"),
     "submission": ("cryodenoise.config.submission", "Manifest"),
     "leaderboard": ("cryodenoise.config.submission", "Leaderboard"),
     "reference": ("cryodenoise.config.reference", "Reference"),
@@ -87,10 +89,23 @@ _PICTURE = """\
 Writes exposure.png (the micrograph, its particles, its truth and its halves, as far as they are there) and spectrum.png
 (its power spectrum, with the zeros of the contrast transfer where the defocus is known).
 """
+_DENOISE = """\
+Each micrograph becomes an MRC file of its name in the output folder, in its own units, with pixel size, origin and
+extended header kept; denoised.json tells of all. Run again, it goes on at the file where it was stopped. With the sums
+of even and odd frames, denoised.json and the last lines tell what was gained, without bias; without them nothing is.
+docs/DENOISING.md has more: STAR files, RELION, cryoSPARC. Exit codes: 0 all were denoised, 1 some were left out, 2 it
+stopped at a mistake.
+
+keys of the run file, with their defaults; each is also a word of the command line, such as --mode float16:
+"""
 _REPORT = """\
 Reads report.json and measures.npz of each folder, and nothing else. Of one folder it writes report.html, a page that
 needs nothing but a browser, figures/ (PNG and PDF) and tables/ (Markdown and LaTeX); of several, comparison.html, on
 which they stand side by side, the largest gain over the best classical baseline first.
+"""
+_EXPORT = """\
+Writes one file that says itself how to normalise micrographs for it and how to come back (docs/FORMATS.md), once
+onnxruntime was seen to compute it as PyTorch does. Needs the packages of requirements-onnx.txt.
 """
 _CLEAN = """\
 A folder raw/, data/, model/ or results/ of the workspace is emptied if its document (or, of unfinished work,
@@ -126,10 +141,7 @@ def parser() -> argparse.ArgumentParser:
         )
 
     for task, (directories, summary, schema) in _TASKS.items():
-        keys = "\n".join(
-            textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="      ") for line in schema.key_lines()
-        )
-        command = add(task, summary, f"keys of the run file, with their defaults:\n{keys}")
+        command = add(task, summary, f"keys of the run file, with their defaults:\n{_keys_told(schema)}")
         for role in ("parameters_file", *directories):
             meta = "FILE" if role == "parameters_file" else "DIR"
             help_text = _ROLES[role].format(task=task)
@@ -149,12 +161,54 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="gets raw/, data/, …, logs/")
     command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs of your own")
     _add_code_dir(command)
+    _add_denoise(add)
     _add_workspace_commands(add)
     _add_submission_commands(add)
     add("info", "print versions, source and hardware, for a bug report")
     command = add("schema", "print the JSON schema of a document that a task writes")
     command.add_argument("document", choices=sorted(DOCUMENTS))
     return words
+
+
+def _keys_told(schema: type[Parameters]) -> str:
+    """The keys of a run file, a paragraph each."""
+    lines = schema.key_lines()
+    return "\n".join(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="      ") for line in lines)
+
+
+def _add_denoise(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """The command that uses what was trained."""
+    what = "denoise your own micrographs with a trained network, a classical filter, or the model that is shipped"
+    command = add("denoise", what, _DENOISE + _keys_told(DenoiseParameters))
+    inputs = "micrographs (MRC, TIFF): files, folders, patterns, or a STAR file of RELION"
+    command.add_argument("inputs", nargs="*", metavar="INPUT", help=inputs)
+    told = "folder that `train` wrote, package of `submit`, file of `export`, or baseline/NAME (default: shipped model)"
+    command.add_argument("--model", metavar="MODEL", help=told)
+    output = command.add_mutually_exclusive_group(required=True)
+    where = "gets the denoised micrographs and denoised.json"
+    output.add_argument("--output_dir", "--denoised_dir", type=Path, metavar="DIR", help=where)
+    output.add_argument(
+        "--o", dest="relion_job_dir", type=Path, metavar="DIR", help="folder of an external job of RELION"
+    )
+    half = "folder of the sums of {} frames, named as the micrographs are: then the gain is told"
+    command.add_argument("--even", type=Path, metavar="DIR", help=half.format("even"))
+    command.add_argument("--odd", type=Path, metavar="DIR", help=half.format("odd"))
+    fitted = "dataset that baseline/NAME is fitted on, as `preprocess` wrote it"
+    command.add_argument("--data_dir", type=Path, metavar="DIR", help=fitted)
+    _add_code_dir(command)
+    command.add_argument("--parameters_file", type=Path, metavar="FILE", help="run file, such as run/denoise.yaml")
+    command.add_argument("--micrographs_dir", type=Path, metavar="DIR", help="an INPUT, as the cube gives it")
+    command.add_argument("--in_mics", metavar="STAR", help="an INPUT, as RELION gives it")
+    command.add_argument("--model_dir", type=Path, metavar="DIR", help="a MODEL, as the cube gives it: may be empty")
+    command.add_argument("--j", type=int, dest="threads", metavar="N", help="threads of the processor")
+    command.add_argument("--log_dir", type=Path, metavar="DIR", help="folder that gets denoise.log")
+    for name, field in DenoiseParameters.model_fields.items():
+        if name == "model":
+            continue
+        if field.annotation is bool:
+            command.add_argument(f"--{name}", action="store_const", const="true", help=argparse.SUPPRESS)
+        else:
+            command.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
 
 
 def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -194,6 +248,11 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
     command.add_argument("results_dirs", type=Path, nargs="+", metavar="RESULTS", help=_ROLES["results_dir"])
     where = "gets the files (default: RESULTS itself, if it is but one)"
     command.add_argument("--output_dir", type=Path, metavar="DIR", help=where)
+    command = add("export", "write a trained network as an ONNX file for other programs", _EXPORT)
+    told = "folder that `train` wrote, or package of `submit` (default: shipped model)"
+    command.add_argument("--model", metavar="MODEL", help=told)
+    command.add_argument("--output", type=Path, required=True, metavar="FILE.onnx", help="the file")
+    _add_code_dir(command)
     command = add("clean", "remove what the tasks of a run set left in a workspace, asking first", _CLEAN)
     command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="folder of raw/, data/, …, logs/")

@@ -11,6 +11,8 @@ from typing import TextIO
 from tqdm import tqdm
 
 PROGRESS_INTERVAL_S = 30.0
+_SCALED = {"bytes": "B", "pixels": "pixel"}
+"""Units that are shown with a prefix, and their short form."""
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left"
 
 
@@ -68,12 +70,12 @@ class Console:
         """Show progress through `total` units, of which `done` were done before; yields `advance(count)`.
 
         A terminal gets a bar with rate and remaining time, anything else a line each PROGRESS_INTERVAL_S. The unit
-        "bytes" is shown as GB and MB/s.
+        "bytes" is shown as GB and MB/s, "pixels" as Mpixel.
         """
         on_terminal = self._stream.isatty()
-        in_bytes = unit == "bytes"
+        short = _SCALED.get(unit)
         with tqdm(
-            total=total, initial=done, desc=label, unit="B" if in_bytes else f" {unit}", unit_scale=in_bytes,
+            total=total, initial=done, desc=label, unit=short or f" {unit}", unit_scale=bool(short),
             file=self._stream, disable=not on_terminal, bar_format=_BAR, leave=False, dynamic_ncols=True,
         ) as bar:  # fmt: skip
             started_s = spoke_s = self._clock()
@@ -99,4 +101,6 @@ def _progress_line(label: str, at: int, done_before: int, total: int, unit: str,
     remaining = tqdm.format_interval((total - at) / rate) if rate else "?"
     if unit == "bytes":
         return f"{label}: {at / 1e9:.2f}/{total / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, {remaining} left"
+    if unit == "pixels":
+        return f"{label}: {at / 1e6:.1f}/{total / 1e6:.1f} Mpixel, {rate / 1e6:.3g} Mpixel/s, {remaining} left"
     return f"{label}: {at}/{total} {unit}, {rate:.3g} {unit}/s, {remaining} left"

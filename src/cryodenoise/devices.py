@@ -64,6 +64,17 @@ def choose(name: str, deterministic: bool = True, tf32: bool = False, index: int
     return device
 
 
+def compute_with(threads: int) -> None:
+    """Let the processor compute with so many threads.
+
+    Raises:
+        UserError: If that is less than one.
+    """
+    if threads < 1:
+        raise UserError(f"threads: found {threads}, expected 1 or more: leave it out to use all cores")
+    torch.set_num_threads(threads)
+
+
 def place(value: T, device: torch.device) -> T:
     """Images or a network on the device, channels last: so the processor convolves more than twice as fast."""
     return value.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

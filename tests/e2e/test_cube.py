@@ -100,6 +100,28 @@ def test_own_micrographs_are_read_where_they_lie(workspace: Path, mlcube: Callab
     assert sorted(raw.iterdir()) == before
 
 
+def test_micrographs_are_denoised_in_the_container_as_on_the_host(
+    workspace: Path, cube: Path, place: Path, mlcube: Callable[..., Completed], tmp_path: Path
+) -> None:
+    raw, run_file = workspace / "smoke/raw", cube / "run/denoise.yaml"
+    for name, model_dir in (("trained", workspace / "smoke/model"), ("shipped", place / "no-model")):
+        out = place / f"denoised-{name}"
+        result = mlcube(
+            "run", "--mlcube=.", f"--workspace={place}/denoise", "--task=run/denoise.yaml", f"micrographs_dir={raw}",
+            f"model_dir={model_dir}", f"denoised_dir={out}",
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout
+        words = [
+            sys.executable, "-m", "cryodenoise", str(run_file), f"--micrographs_dir={raw}", f"--model_dir={model_dir}",
+            f"--denoised_dir={tmp_path / name}",
+        ]  # fmt: skip
+        subprocess.run(words, check=True)
+        made = {path.name: path.read_bytes() for path in out.glob("*.mrc")}
+        assert len(made) == 4
+        assert made == {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.mrc")}
+        assert len(list((out / "previews").glob("*.png"))) == 4
+
+
 def test_code_of_ones_own_reaches_the_container(
     workspace: Path, cube: Path, place: Path, mlcube: Callable[..., Completed]
 ) -> None:

@@ -46,9 +46,9 @@ def test_checking_logs_needs_no_run_file() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_train_and_test_can_be_given_code(name: str) -> None:
+def test_what_runs_networks_can_be_given_code(name: str) -> None:
     expected = {"type": "directory", "default": "code", "opts": "ro"}
-    takes_code = Path(name).stem in ("train", "test")
+    takes_code = Path(name).stem in ("train", "test", "denoise")
     assert TASKS[name]["parameters"]["inputs"].get("code_dir") == (expected if takes_code else None)
 
 
