@@ -288,6 +288,15 @@ def test_a_damaged_output_is_made_anew(six: Path, tmp_path: Path) -> None:
     assert (out / "c.mrc").read_bytes() == whole
 
 
+def test_an_input_that_became_unusable_is_no_longer_told_of_as_done(six: Path, tmp_path: Path) -> None:
+    assert main(words(six, tmp_path / "out")) == 0
+    mrc.write(six / "c.mrc", np.full(SHAPE, 7, np.float32), 8.0)
+    assert main(words(six, tmp_path / "out", "--on_bad_micrograph", "skip")) == 1
+    record = record_of(tmp_path / "out")
+    assert [file.name for file in record.files] == [f"{name}.mrc" for name in "abdef"]
+    assert [Path(each.source).name for each in record.left_out] == ["c.mrc"]
+
+
 def test_the_same_files_named_otherwise_are_known(
     six: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -360,6 +369,7 @@ def test_mistakes_are_refused_before_anything_is_written(
         (words(six, out, "--memory_limit_gib", "1.001"), "memory_limit_gib"),
         (words(six, out, "--even", str(six)), "--even, --odd"),
         (words(six, out, "--j", "0"), "threads"),
+        (words(six, out, "--model", "baseline/identity", "--precision", "bf16"), "precision", "leave it out"),
         (words(six, out, "--pixel_size_angstrom", "[1"), "--pixel_size_angstrom", "[1"),
         (["denoise", "--output_dir", str(out)], "no input"),
     ):

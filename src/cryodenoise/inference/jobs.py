@@ -15,6 +15,8 @@ from cryodenoise.inference.inputs import Input, Stacks
 from cryodenoise.micrographs import Header
 
 PREVIEWS = "previews"
+LEAST_HALF_PX = 16
+"""Sides of halves whose correlation in Fourier rings tells anything."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def sound(given: Sequence[Input], unusable: Unusable) -> list[Job]:
     for each in given:
         try:
             header = micrographs.read_header(each.path)
+            if each.even and min(header.height_px, header.width_px) < LEAST_HALF_PX:
+                raise UserError(f"{each.path}: its halves are smaller than {LEAST_HALF_PX} pixels: give none")
             for half in filter(None, (each.even, each.odd)):
                 found = micrographs.read_header(half)
                 if (found.height_px, found.width_px) != (header.height_px, header.width_px):

@@ -138,6 +138,8 @@ def _denoise(
 ) -> int:
     """Denoise what was found, in the folder that is claimed for it; the exit code."""
     device = device_of(chosen, devices.choose(parameters.device))
+    if slow := devices.slow_precision(device, parameters.precision):
+        console.say(slow)
     unusable = Unusable(parameters.on_bad_micrograph, console.say)
     jobs = sound(found.micrographs, unusable)
     model = open_model(chosen, *for_model, parameters.precision, device, [pixel_size(job, parameters) for job in jobs])
@@ -158,8 +160,13 @@ def _denoise(
             )
             devices.start_memory_figures_anew(device)
             with console.progress("denoise", pixels, "pixels") as advance:
+
+                def go_on(pixels: int) -> None:
+                    advance(pixels)
+                    devices.hand_back_memory_above(device, parameters.memory_limit_gib)
+
                 run = Run(
-                    Denoiser(model, device, tile_px, advance),
+                    Denoiser(model, device, tile_px, go_on),
                     parameters,
                     output_dir,
                     naming(model.name, model.digest),
@@ -169,8 +176,10 @@ def _denoise(
                 )
                 denoise_all(todo, run)
         elapsed_s = time.monotonic() - began_s
-        done |= {file.name: file for file in noted(output_dir)}
-        files = sorted(done.values(), key=lambda file: file.name)
+        done = on_disk([*done.values(), *noted(output_dir)], output_dir)
+        finished = [job for job in jobs if is_done(job, done, output_dir, parameters)]
+        outdated = {job.given.name for job in jobs} - {job.given.name for job in finished}
+        files = sorted((file for name, file in done.items() if name not in outdated), key=lambda file: file.name)
         record = DenoisedRecord(
             format=DenoisedRecord.FORMAT,
             format_version=DenoisedRecord.VERSION,
@@ -192,10 +201,10 @@ def _denoise(
             environment=environment.describe(),
         )
         for star in found.stars:
-            _write_star(star_dir / star.path.name, star, jobs, done, output_dir)
+            _write_star(star_dir / star.path.name, star, finished, output_dir)
         work.finish(record.dumps())
         (output_dir / JOURNAL_NAME).unlink(missing_ok=True)
-    _say_outcome(record, [job for job in jobs if job.given.name in done], output_dir, console)
+    _say_outcome(record, finished, output_dir, console)
     return EXIT_LEFT_OUT if unusable.left_out else 0
 
 
@@ -223,11 +232,9 @@ def _together(files: Sequence[DenoisedFile]) -> HalvesFound | None:
     return halves.together(found, [file.height_px * file.width_px for file in files])
 
 
-def _write_star(
-    path: Path, star: MicrographsStar, jobs: Sequence[Job], done: Mapping[str, DenoisedFile], output_dir: Path
-) -> None:
+def _write_star(path: Path, star: MicrographsStar, jobs: Sequence[Job], output_dir: Path) -> None:
     """The STAR file of what became of its micrographs."""
-    names = {job.given.path.resolve(): job.given.name for job in jobs if job.given.name in done}
+    names = {job.given.path.resolve(): job.given.name for job in jobs}
     outputs = {row.path: output_dir / names[row.path.resolve()] for row in star.rows if row.path.resolve() in names}
     write_star(path, star, outputs)
 

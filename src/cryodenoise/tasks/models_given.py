@@ -120,7 +120,10 @@ def open_model(
     Raises:
         UserError: If there is no such model, it was altered, or something that it needs is missing.
     """
-    if given is not None and given.startswith(BASELINE):
+    is_filter = given is not None and given.startswith(BASELINE)
+    if precision != "fp32" and (is_filter or _is_onnx(given)):
+        raise UserError(f"precision: found {precision!r}, but {given} computes in float32: leave it out")
+    if given is not None and is_filter:
         return _filter(given.removeprefix(BASELINE), data_dir, device, pixel_sizes_angstrom)
     if data_dir is not None:
         raise UserError(f"--data_dir: {data_dir}: a filter is fitted on it, and the model is none: leave it out")
