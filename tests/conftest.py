@@ -1,4 +1,4 @@
-"""Fixtures: an empty workspace, a finished one, and a writer of MRC files; what tests of one process share."""
+"""Fixtures: an empty workspace, a finished one, and a writer of MRC files."""
 
 import shutil
 from collections.abc import Callable
@@ -9,13 +9,6 @@ import pytest
 
 from cryodenoise.micrographs import mrc
 from workspaces import Workspace
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, one of them gets all tests of a file, which share fixtures, and one all of e2e."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("e2e" if "e2e" in item.path.parts else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture

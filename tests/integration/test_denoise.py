@@ -3,12 +3,14 @@
 import json
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 import mrcfile
 import numpy as np
 import pytest
+import torch
 
 from cryodenoise.cli import main
 from cryodenoise.config.denoising import DenoisedRecord
@@ -21,6 +23,14 @@ from workspaces import Workspace
 
 NAMES = tuple("abcdef")
 SHAPE = (150, 131)
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_they_were() -> Iterator[None]:
+    """`--j` holds for the process, in which other tests compare weights bit for bit."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
