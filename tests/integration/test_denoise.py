@@ -15,10 +15,12 @@ import torch
 from cryodenoise.cli import main
 from cryodenoise.config.denoising import DenoisedRecord
 from cryodenoise.micrographs import mrc
+from cryodenoise.submission import reference_sets
 from cryodenoise.tasks.models_given import SHIPPED
 from cryodenoise.training.record import open_training
+from packages import PACKAGE, reference_of
 from processes import Start
-from refusals import Refusal, contents, noisy
+from refusals import Refusal, contents, flip_byte, noisy
 from workspaces import Workspace
 
 NAMES = tuple("abcdef")
@@ -429,3 +431,18 @@ def test_the_shipped_model_is_small_and_what_its_reports_are_of() -> None:
         denoiser = json.loads((SHIPPED / f"{track}.json").read_text())["denoiser"]
         assert denoiser["sha256"] == record.weights.sha256
         assert denoiser["parameters"] == record.parameters
+
+
+def test_a_package_denoises_as_the_training_that_it_holds(
+    finished: Workspace, tmp_path: Path, refuse: Refusal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference_sets, "all", lambda: (reference_of(finished),))
+    handed_in = tmp_path / "handed-in"
+    assert main(["submit", str(finished.root), "--org=acme", "--system=box", f"--output_dir={handed_in}"]) == 0
+    (archive,) = handed_in.glob("*.tar")
+    package = handed_in / PACKAGE
+    for name, model in (("training", finished / "model"), ("archive", archive), ("folder", package)):
+        assert main(words(finished / "raw", tmp_path / name, "--model", str(model))) == 0
+    assert outputs(tmp_path / "training") == outputs(tmp_path / "archive") == outputs(tmp_path / "folder")
+    flip_byte(package / "runs/0/model/best.safetensors", 2000)
+    refuse.command(words(finished / "raw", tmp_path / "new", "--model", str(package)), tmp_path, "check", "refuses")
