@@ -18,8 +18,8 @@ from cryodenoise.metrics.halves import HalvesSums
 from cryodenoise.metrics.spectral import THRESHOLDS, ShellSums, crossing, spectra
 from cryodenoise.signal.expectation import require_one_dose
 
-LARGEST_TILE_PX = 1024
-"""Side of the tiles of the correlation: spectra of four of them take 34 MB."""
+LARGEST_TILE_PX = 256
+"""Side of the tiles of the correlation: 127 rings, so that the curves of a thousand micrographs are no burden."""
 _BAND_PIXELS = 1 << 20
 
 
