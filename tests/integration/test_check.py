@@ -254,7 +254,8 @@ def test_any_edit_of_a_document_is_found(finished: Workspace, check: Check, fold
     path = finished / folder / DOCUMENTS[folder]
     text = path.read_text()
     tried = 0
-    for place in places(json.loads(text)):
+    found_in = list(places(json.loads(text)))
+    for place in found_in[:: 1 + len(found_in) // 200]:  # of many, some everywhere
         document = value = json.loads(text)
         for key in place[:-1]:
             value = value[key]

@@ -34,7 +34,7 @@ def weights(workspace: Workspace) -> dict[str, torch.Tensor]:
 
 def test_training_killed_at_random_moments_equals_an_undisturbed_one(preprocessed: Workspace) -> None:
     """Ten SIGKILLs, at moments that the clock decides; states are saved all the time."""
-    changes = {"epochs": 120, "ema_decay": 0.9, "checkpoints": {"every_min": 0.001, "keep_last": 3}}
+    changes = {"epochs": 40, "ema_decay": 0.9, "checkpoints": {"every_min": 0.001, "keep_last": 3}}
     preprocessed.write("train", changes)
     assert preprocessed.run("train") == 0
     undisturbed = outcome(preprocessed, "train")
@@ -47,7 +47,7 @@ def test_training_killed_at_random_moments_equals_an_undisturbed_one(preprocesse
         )  # fmt: skip
         assert running.stdout is not None
         for line in running.stdout:
-            if "/120" in line[:12]:  # the row of an epoch: so each session gets on
+            if "/40" in line[:12]:  # the row of an epoch: so each session gets on
                 break
         try:
             running.wait(timeout=moments.uniform(0, 0.1))
