@@ -241,7 +241,9 @@ def _write_star(path: Path, star: MicrographsStar, jobs: Sequence[Job], output_d
 
 def _say_what(model: Model, found: int, todo: int, device: str, console: Console) -> None:
     seen = model.trained_on
-    knows = f"trained on {seen.micrographs} micrographs ({seen.pairs}, {seen.normalization})" if seen else "not trained"
+    knows = "its data are not known"
+    if seen:
+        knows = f"trained on {seen.micrographs} micrographs ({seen.pairs}, {seen.normalization})"
     console.say(f"{model.name}: {knows}; {device}")
     if todo < found:
         console.say(f"{found - todo} of {found} micrographs are denoised already")
