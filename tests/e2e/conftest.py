@@ -32,6 +32,21 @@ def _output(*command: str | Path) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def _run(*command: str | Path, caller: dict[str, Any], cwd: Path, **variables: str) -> Completed:
+    """Run a command as the caller; stdout and stderr come together."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1800,
+        **caller,
+    )
+
+
 def _give(caller: dict[str, Any], *paths: Path) -> None:
     for path in paths:
         os.chown(path, caller.get("user", -1), caller.get("group", -1))
@@ -116,17 +131,8 @@ def mlcube(mlcube_docker: Path, cube: Path, place: Path, caller: dict[str, Any])
     _give(caller, home)
 
     def run(*arguments: str, **variables: str) -> Completed:
-        return subprocess.run(
-            [mlcube_docker, *arguments],
-            cwd=cube,
-            env={**os.environ, "HOME": str(home), "TORCH": "cpu", **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1800,
-            **caller,
-        )
+        given = {"HOME": str(home), "TORCH": "cpu", **variables}
+        return _run(mlcube_docker, *arguments, caller=caller, cwd=cube, **given)
 
     return run
 
@@ -149,6 +155,43 @@ def workspace(image: str, mlcube: Callable[..., Completed], place: Path) -> Path
         result = mlcube("run", "--mlcube=.", f"--workspace={folder}", f"--task=run/smoke/{task}.yaml")
         assert result.returncode == 0, result.stdout
     return folder
+
+
+@pytest.fixture(scope="session")
+def rootless(place: Path, cube: Path, caller: dict[str, Any]) -> Iterator[Callable[..., Completed]]:
+    """Runs a command in the cube as a user with a rootless Podman, of which nothing is left at the end.
+
+    Images, containers and configuration are below `place`. The configuration asks little of the machine: neither
+    systemd, nor a network, nor FUSE.
+    """
+    if not shutil.which("podman"):
+        _cannot("needs Podman: no command `podman`")
+    home, runtime = place / "podman", place / "podman-runtime"
+    (home / ".config/containers").mkdir(parents=True)
+    runtime.mkdir(mode=0o700)
+    (home / ".config/containers/storage.conf").write_text('[storage]\ndriver = "overlay"\n')
+    (home / ".config/containers/containers.conf").write_text(
+        '[containers]\nnetns = "none"\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+    )
+    _give(caller, home, *home.rglob("*"), runtime)
+    user: list[str | Path] = []
+    if caller:
+        (place / "etc").mkdir()
+        user = ["unshare", "--mount", "sh", ROOT / "tests/e2e/rootless.sh", place / "etc", str(STRANGER)]
+    # No Docker: what runs is Podman's.
+    given = {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "DOCKER_HOST": f"unix://{place}/no-docker.sock"}
+
+    def run(*command: str | Path, **variables: str) -> Completed:
+        return _run(*user, *command, caller={}, cwd=cube, **given, **variables)
+
+    found = run("podman", "info", "--format", "{{.Host.Security.Rootless}} {{.Store.GraphRoot}}")
+    if found.returncode != 0 or f"true {home}" not in found.stdout:
+        _cannot(f"needs a rootless Podman: {found.stdout.strip()}")
+    yield run
+    # The first removes what is stored, the second ends the process that keeps the user's namespaces.
+    for words in (("system", "reset", "--force"), ("system", "migrate")):
+        ended = run("podman", *words)
+        assert ended.returncode == 0, ended.stdout
 
 
 def _major_version(program: str) -> str:
