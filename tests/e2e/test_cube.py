@@ -50,6 +50,18 @@ def test_outputs_belong_to_the_caller(workspace: Path, caller: dict[str, Any]) -
     assert owners == {(caller.get("user", os.getuid()), caller.get("group", os.getgid()))}
 
 
+@pytest.mark.usefixtures("image")
+def test_graphene_is_made_trained_on_and_scored_in_the_container(place: Path, mlcube: Callable[..., Completed]) -> None:
+    folder = place / "graphene"
+    for task in TASKS:
+        name = f"run/emdenoise/smoke/{task}.yaml"
+        result = mlcube("run", "--mlcube=.", f"--workspace={folder}", f"--task={name}")
+        assert result.returncode == 0, result.stdout
+    report = json.loads((folder / "emdenoise/smoke/results/report.json").read_text())
+    assert report["pairs"] == "given"
+    assert report["samples"] == 16
+
+
 def test_short_names_find_the_same_work_done(workspace: Path, cube: Path, mlcube: Callable[..., Completed]) -> None:
     folders = [f"{role}_dir={workspace}/smoke/{role}" for role in ("raw", "data", "model", "results")]
     for task in TASKS:

@@ -102,9 +102,9 @@ def test_a_gain_reference_is_read_once_for_a_micrograph(
     mrc.write(workspace / "raw/gain.mrc", np.ones((96, 80), np.float32), 1.0)
     read, original = [], micrographs.read
 
-    def counted(path: Path) -> np.ndarray:
+    def counted(path: Path, image: int | None = None) -> np.ndarray:
         read.append(path.name)
-        return original(path)
+        return original(path, image)
 
     monkeypatch.setattr("cryodenoise.micrographs.read", counted)
     preprocess(workspace, kind, {"gain": {"file": "gain.mrc"}})

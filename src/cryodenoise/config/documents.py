@@ -26,16 +26,17 @@ class MadeFrom(Schema):
     """Identities of what was read."""
 
 
-RawRole = Literal["micrograph", "truth", "even", "odd", "particles", "gain"]
+RawRole = Literal["micrograph", "truth", "even", "odd", "particles", "gain", "stack"]
 """What a file in raw/ is: a micrograph, its noise-free image, a sum of half of its frames, what it shows (JSON or
-STAR), or the gain reference of all."""
+STAR), the gain reference of all, or an HDF5 file of many images."""
 
 
 class RawFile(Schema):
     """One file in raw/."""
 
     name: str
-    """Place in raw/: a file name, or that of one of the folders truth, even, odd and particles before it."""
+    """Place in raw/: a file name, or that of one of the folders truth, even, odd, particles, train and test before
+    it."""
     role: RawRole = "micrograph"
     """What it is."""
     size_bytes: int = Field(ge=0)
@@ -43,8 +44,8 @@ class RawFile(Schema):
     sha256: Digest
     """SHA-256 of the file."""
     pixel_digest: Digest | None
-    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has; null if unreadable or no
-    image."""
+    """Digest of shape and pixels (docs/FORMATS.md), the same whatever header the file has; null if unreadable or not of
+    one image."""
     problem: str | None = None
     """Why the file cannot be read as a micrograph; null if it can."""
     url: str | None = None
@@ -57,7 +58,7 @@ class DownloadRecord(Document):
     """raw/download.json: which micrographs `download` put there, and what belongs to them."""
 
     FORMAT: ClassVar[str] = "cryodenoise/download"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     TASK: ClassVar[str] = "download"
 
     made_from: MadeFrom
@@ -85,8 +86,8 @@ class Micrograph(Schema):
     """One micrograph of a dataset."""
 
     name: str
-    """Place in raw/ of the micrograph, of halves of the even one; no sample depends on it but through the order of
-    names."""
+    """Place in raw/ of the micrograph, of halves of the even one, of an image of an HDF5 file with # and its number
+    after it; no sample depends on it but through the order of names."""
     pixel_digest: Digest
     """Digest of shape and pixels (docs/FORMATS.md), before any gain; of halves, of the even one."""
     target: OtherImage | None

@@ -4,25 +4,36 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cryodenoise.config.graphene import GrapheneParameters
 from cryodenoise.config.schema import Parameters
 from cryodenoise.config.simulation import SyntheticParameters
 from cryodenoise.config.sources import EmpiarParameters, LocalParameters, TransferParameters, UrlsParameters
 from cryodenoise.config.training import Device
 
 PairsKind = Literal["added_noise", "given", "truth", "halves"]
-CLIPPED_PAIRS: frozenset[PairsKind] = frozenset({"added_noise", "given"})
-"""The kinds whose inputs are clipped to [0, 1]; of the others that would bias noise and what is compared."""
+PARTS = ("train", "test")
+"""The folders of raw/ that decide a split by folders."""
+STACK_SUFFIXES = (".h5", ".hdf5")
+"""How the names of files end that hold many images, in any case."""
 _FOLDER = r"^[^/\x00.][^/\x00]*$"  # one name, within the folder that holds it
+
+
+def is_clipped(pairs: PairsKind, normalization: object) -> bool:
+    """Whether inputs are clipped to [0, 1]: of truths and halves that would bias noise and what is compared.
+
+    Given pairs that are taken as they are (`none`) are not clipped either.
+    """
+    return pairs == "added_noise" or (pairs == "given" and normalization != "none")
 
 
 class DownloadParameters(Parameters):
     """Task `download`: where the micrographs come from."""
 
     MACHINE_KEYS: ClassVar[frozenset[str]] = frozenset({"transfer"})
-    SECTIONS: ClassVar[tuple[str, ...]] = ("synthetic", "empiar", "urls", "local")
+    SECTIONS: ClassVar[tuple[str, ...]] = ("synthetic", "empiar", "urls", "local", "graphene")
 
     source: str
-    """Name of a source: `synthetic`, `empiar`, `urls` or `local`."""
+    """Name of a source: `synthetic`, `empiar`, `urls`, `local` or `graphene`."""
     synthetic: SyntheticParameters | None = None
     """Section of the source `synthetic`."""
     empiar: EmpiarParameters | None = None
@@ -31,8 +42,10 @@ class DownloadParameters(Parameters):
     """Section of the source `urls`."""
     local: LocalParameters | None = None
     """Section of the source `local`."""
+    graphene: GrapheneParameters | None = None
+    """Section of the source `graphene`."""
     transfer: TransferParameters = TransferParameters()
-    """How `empiar` and `urls` fetch."""
+    """How `empiar`, `urls` and `graphene` fetch."""
 
     @model_validator(mode="after")
     def _one_section(self) -> Self:
@@ -43,8 +56,15 @@ class DownloadParameters(Parameters):
         return self
 
     def determining(self) -> dict[str, Any]:
-        """The parameters that determine the output; the mirror, how a file is placed, and a preset's name do not."""
-        of_sections = {"empiar": {"mirrors"}, "local": {"place"}, "synthetic": {"preset"}}
+        """The parameters that determine the output; the mirror, how a file is placed, and a preset's name do not.
+
+        Nor does an address where images are simulated, or the section of a source that other run files never had.
+        """
+        of_sections: dict[str, Any] = {"empiar": {"mirrors"}, "local": {"place"}, "synthetic": {"preset"}}
+        if self.graphene is None:
+            of_sections["graphene"] = True
+        elif self.graphene.simulated is not None:
+            of_sections["graphene"] = {"address"}
         return self.model_dump(mode="json", exclude={**dict.fromkeys(self.MACHINE_KEYS, True), **of_sections})
 
 
@@ -60,12 +80,15 @@ class PatchParameters(Parameters):
 class SplitParameters(Parameters):
     """Which micrographs are held out, whole."""
 
+    by: Literal["fraction", "folders"] = "fraction"
+    """`fraction`: a share of all micrographs, drawn; `folders`, of given pairs: raw_dir holds train/ and test/, in each
+    of which pairs.noisy and pairs.clean lie, and the test is what test/ holds."""
     seed: int = Field(42, ge=0, lt=2**32)
     """Seed of the permutation of the micrographs sorted by name."""
     test_fraction: float = Field(0.1, gt=0, lt=1)
-    """Of n micrographs, max(1, ⌊fraction · n⌋) are for the test."""
+    """Of n micrographs, max(1, ⌊fraction · n⌋) are for the test; not used by folders."""
     validation_fraction: float = Field(0.1, gt=0, lt=1)
-    """Of the m others, the last ⌈fraction · m⌉ are for validation."""
+    """Of the m others, by folders those of train/, the last ⌈fraction · m⌉ are for validation."""
 
 
 class NoiseParameters(Parameters):
@@ -85,13 +108,16 @@ class PairsParameters(Parameters):
     """What inputs and targets are made of."""
 
     kind: PairsKind = "added_noise"
-    """`added_noise`: a micrograph is the target, noise makes the input; `given`: two folders hold noisy and clean;
+    """`added_noise`: a micrograph is the target, noise makes the input; `given`: two folders or HDF5 files hold noisy
+    and clean;
     `truth`: a micrograph is the input, its noise-free image the target; `halves`: the sums of its even and of its odd
     frames are each the other's target."""
     noisy: str = Field("noisy", pattern=_FOLDER)
-    """Of given pairs: folder in raw_dir with the inputs, which also determine the normalisation."""
+    """Of given pairs: folder in raw_dir with the inputs, which also determine the normalisation; or, where it ends in
+    .h5 or .hdf5, a file of many images, each a micrograph (docs/FORMATS.md)."""
     clean: str = Field("clean", pattern=_FOLDER)
-    """Of given pairs: folder in raw_dir with the targets, named as the inputs are (suffixes may differ)."""
+    """Of given pairs: folder in raw_dir with the targets, named as the inputs are (suffixes may differ); or the file
+    with as many images."""
     truth: str = Field("truth", pattern=_FOLDER)
     """Folder in raw_dir with noise-free images, named as the micrographs are: the targets of `truth`; of `added_noise`
     and `halves`, where the folder exists, carried along for the scores alone. It must exist where the run file
@@ -123,7 +149,8 @@ class PreprocessParameters(Parameters):
     pairs: PairsParameters = PairsParameters()
     """What inputs and targets are made of."""
     normalization: str = "p95"
-    """How intensities come to [0, 1]: `p95` (the reference) or `p1_p99` (for data with an offset)."""
+    """How intensities come to [0, 1]: `p95` (the reference), `p1_p99` (for data with an offset), or `none` (as they
+    are, for data that come so)."""
     pixel_size_angstrom: float | None = Field(None, gt=0)
     """Pixel size of all micrographs, in Å, where their headers have it wrong; null believes the headers."""
     gain: GainParameters | None = None
@@ -142,6 +169,13 @@ class PreprocessParameters(Parameters):
     workers: int | None = Field(None, ge=1, le=256)
     """Processes, one micrograph each at a time; null takes one for each core, as far as the memory goes."""
 
+    def determining(self) -> dict[str, Any]:
+        """The parameters that determine the output, without a key at its default that older datasets do not have."""
+        found = super().determining()
+        if self.split.by == "fraction":
+            del found["split"]["by"]
+        return found
+
     @model_validator(mode="after")
     def _noise_of_pairs(self) -> Self:
         if self.pairs.kind != "added_noise" and self.noise.model != "none":
@@ -150,6 +184,10 @@ class PreprocessParameters(Parameters):
             )
         if self.pairs.kind == "given" and self.pairs.noisy == self.pairs.clean:
             raise ValueError("pairs.noisy and pairs.clean are one folder: give two")
+        if len({name.lower().endswith(STACK_SUFFIXES) for name in (self.pairs.noisy, self.pairs.clean)}) > 1:
+            raise ValueError("of pairs.noisy and pairs.clean one is a file of images: give two files, or two folders")
+        if self.pairs.kind != "given" and self.split.by == "folders":
+            raise ValueError(f"pairs.kind is {self.pairs.kind!r}, and split.by: folders is for given pairs: remove it")
         from_files = self.pairs.kind == "halves" and self.pairs.halves == "files"
         if from_files and len({self.pairs.even, self.pairs.odd, self.pairs.truth}) < 3:
             raise ValueError("pairs.even, pairs.odd and pairs.truth name one folder twice: give three")
@@ -166,9 +204,9 @@ class TestParameters(Parameters):
     )
     __test__: ClassVar[bool] = False  # the name is no test's, whatever pytest thinks
 
-    model: str | None = Field(None, pattern=r"^baseline/[a-z0-9_]+$")
-    """`baseline/NAME` scores a classical filter, such as `baseline/wiener`; null the network of model_dir, or the
-    images of `--predictions`."""
+    model: str | None = Field(None, pattern=r"^(baseline/[a-z0-9_]+|topaz/[a-z0-9-]+)$")
+    """`baseline/NAME` scores a classical filter, such as `baseline/wiener`; `topaz/NAME` a network of Topaz-Denoise
+    (`unet`, `unet-small`, `fcnn`); null the network of model_dir, or the images of `--predictions`."""
     slow_patches: int = Field(8, ge=0)
     """On how many patches, spread evenly over the split, filters that take seconds a patch are scored; 0 leaves them
     out."""

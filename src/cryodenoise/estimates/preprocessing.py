@@ -10,7 +10,7 @@ from cryodenoise.dataset.layout import SAMPLE_DTYPES
 from cryodenoise.dataset.writer import lengths, preallocate
 from cryodenoise.estimates.disks import scratch
 from cryodenoise.micrographs import mrc
-from cryodenoise.preprocessing.candidates import Candidate, Source
+from cryodenoise.preprocessing.candidate import Candidate, Source
 from cryodenoise.preprocessing.headers import Shape
 from cryodenoise.preprocessing.plan import Half, PlannedSegment, RawMicrograph
 from cryodenoise.preprocessing.run import write_micrograph

@@ -1,5 +1,6 @@
 """The rows of the table: sizes are computed exactly, times from a moment of the program's own work."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from cryodenoise.models import Network, parameter_count
 from cryodenoise.preprocessing.memory import worker_bytes, workers_that_fit
 from cryodenoise.preprocessing.plan import RawMicrograph, make_plan
 from cryodenoise.ranks import Rank
+from cryodenoise.simulation.graphene import pair
 from cryodenoise.sources.expected import ExpectedFile
 
 _CONNECTION_BYTES_PER_S = 1.5e6
@@ -52,6 +54,14 @@ def download_row(parameters: DownloadParameters, files: Sequence[ExpectedFile], 
         what += f" and {belonging} images that belong to them"
         memory = memory_bytes(parameters.synthetic)
         return Row("download", what, 0, size_bytes, memory_bytes=memory, elapsed_s=elapsed_s)
+    if parameters.graphene and parameters.graphene.simulated:
+        section = parameters.graphene.simulated
+        began_s = time.perf_counter()
+        pair(section, "train", 0)
+        elapsed_s = len(files) / 2 * (time.perf_counter() - began_s)
+        basis.append("download: images of graphene are simulated here; one pair was, just now")
+        what = f"{len(files) // 2} pairs of images of {section.side_px} × {section.side_px}"
+        return Row("download", what, 0, sum(file.size_bytes for file in files), elapsed_s=elapsed_s)
     if parameters.local:
         return Row("download", what, 0, size_bytes if parameters.local.place == "copy" else 0)
     connections = parameters.transfer.connections

@@ -1,4 +1,7 @@
-"""Reading and writing micrographs: MRC files, also compressed, and TIFF files; stacks and movies are summed."""
+"""Reading and writing micrographs: MRC files, also compressed, and TIFF files; stacks and movies are summed.
+
+An image may also be one of many in an HDF5 file: `image`, counted from 0, says which.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cryodenoise.errors import UserError
-from cryodenoise.micrographs import mrc, tiff
+from cryodenoise.micrographs import hdf5, mrc, tiff
 from cryodenoise.micrographs.image import Header, apply_gain, pixel_digest, require_halves
 
 __all__ = [
@@ -31,20 +34,24 @@ def stem(path: Path) -> str:
     return path.name[: -len(_suffix(path) or path.suffix) or None]
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, image: int | None = None) -> Header:
     """Read and check what a file says of its image; no pixel is read.
 
     Raises:
         UserError: If the file is none that can be read, is damaged, or claims more than its length can hold.
     """
+    if image is not None:
+        stack = hdf5.read_header(path)
+        return Header(stack.height_px, stack.width_px, None)
     return _READERS[_known_suffix(path)][0](path)
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: Path, image: int | None = None) -> np.ndarray:
     """The image, or the sum of the frames, of a file; docs/FORMATS.md specifies it to the bit.
 
     Args:
         path: The file.
+        image: Which image of an HDF5 file; None for a file of one image or movie.
 
     Returns:
         float32, shape (h, w), C order.
@@ -53,6 +60,8 @@ def read(path: Path) -> np.ndarray:
         UserError: As `read_header`.
         InputError: If the pixels end early, cannot be decoded, or one of the result is NaN or infinite.
     """
+    if image is not None:
+        return hdf5.read_image(path, image)
     return _READERS[_known_suffix(path)][1](path)
 
 

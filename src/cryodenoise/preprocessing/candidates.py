@@ -1,73 +1,16 @@
 """The files of raw/: which micrographs there are, and which other images belong to each."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryodenoise import micrographs
 from cryodenoise.config.documents import DownloadRecord
-from cryodenoise.config.run_files import GainParameters, PairsParameters, PreprocessParameters
+from cryodenoise.config.run_files import PARTS, GainParameters, PairsParameters, PreprocessParameters
 from cryodenoise.errors import UserError
+from cryodenoise.micrographs import hdf5
+from cryodenoise.preprocessing.candidate import PARTICLES, Candidate, Source
 
-PARTICLES = "particles"
-"""Folder in raw/ with what simulated micrographs show."""
 _PARTICLES_SUFFIX = ".json"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file with an image that belongs to a micrograph.
-
-    Attributes:
-        path: The file.
-        name: Its place in raw/.
-        expected_digest: The digest its pixels must have, where that is known.
-    """
-
-    path: Path
-    name: str
-    expected_digest: str | None = None
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One micrograph that may be used.
-
-    Attributes:
-        path: Its file; of halves from files, the even one's.
-        name: Its place in raw/.
-        expected_digest: The digest its pixels must have, where that is known; of a movie, those of the whole sum.
-        target: Where the target comes from: the clean image, the truth, the odd half or, of halves from a movie, the
-            movie again; None where it is the micrograph.
-        truth: The noise-free image that is carried along for the scores.
-        particles_path: What it shows, as a document.
-        gain: The gain reference, if there is one.
-        whole_digest: Of halves from files, the digest of the whole micrograph's pixels, where it is known.
-    """
-
-    path: Path
-    name: str
-    expected_digest: str | None = None
-    target: Source | None = None
-    truth: Source | None = None
-    particles_path: Path | None = None
-    gain: Source | None = None
-    whole_digest: str | None = None
-
-    @property
-    def others(self) -> tuple[Source, ...]:
-        """The images in files of their own beside the micrograph's."""
-        return tuple(other for other in (self.target, self.truth) if other and other.path != self.path)
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """All files that its samples are made from, by their places in raw/."""
-        paths = {self.name: self.path, **{other.name: other.path for other in self.others}}
-        if self.particles_path:
-            paths[f"{PARTICLES}/{self.particles_path.name}"] = self.particles_path
-        if self.gain:
-            paths[self.gain.name] = self.gain.path
-        return paths
 
 
 def find_candidates(
@@ -126,33 +69,48 @@ def pair_up(raw_dir: Path, files: Mapping[str, str | None], parameters: Preproce
         UserError: If there are no micrographs, one image of a pair is missing, or there are no truths where the run
             file names their folder.
     """
+    if parameters.split.by == "folders":
+        return sorted(
+            (candidate for part in PARTS for candidate in _paired(raw_dir, files, parameters, f"{part}/")),
+            key=lambda candidate: candidate.name,
+        )
+    return _paired(raw_dir, files, parameters, "")
+
+
+def _paired(
+    raw_dir: Path, files: Mapping[str, str | None], parameters: PreprocessParameters, part: str
+) -> list[Candidate]:
+    """Those of raw/ itself, or of the part of a split: `train/` or `test/`."""
     pairs = parameters.pairs
     gain_name = parameters.gain.file if parameters.gain else None
     gain = Source(raw_dir / gain_name, gain_name, files.get(gain_name)) if gain_name else None
-    sides: dict[str, list[Source]] = {folder: [] for folder in _folders(pairs)}
+    sides: dict[str, list[Source]] = {folder: [] for folder in _folders(pairs, part)}
     particles: dict[str, Path] = {}
     for name, digest in sorted(files.items()):
         folder, _, plain = name.rpartition("/")
         path = raw_dir / name
-        if folder in sides and micrographs.is_micrograph(path) and name != gain_name:
+        stack, _, number = name.rpartition("#")
+        if stack in sides and hdf5.is_stack(stack):
+            sides[stack].append(Source(raw_dir / stack, name, digest, int(number)))
+        elif folder in sides and micrographs.is_micrograph(path) and name != gain_name:
             sides[folder].append(Source(path, name, digest))
         elif folder == PARTICLES and pairs.kind != "given" and plain.endswith(_PARTICLES_SUFFIX):
             particles[plain.removesuffix(_PARTICLES_SUFFIX)] = path
-    first_folder, second_folder = _pair_of_folders(pairs)
+    first_folder, second_folder = _pair_of_folders(pairs, part)
     for needed in (first_folder, second_folder):
         if needed is not None and not sides[needed]:
-            raise _nothing_in(raw_dir, needed, pairs)
+            raise _nothing_in(raw_dir, needed, pairs, part)
     first = sides[first_folder]
     target = _matched(raw_dir, first, first_folder, sides[second_folder], second_folder) if second_folder else {}
     beside = pairs.kind == "halves" and pairs.halves == "files" and sides[""]
     whole = _matched(raw_dir, first, first_folder, sides[""], "") if beside else {}
     carries = pairs.kind in ("added_noise", "halves") and sides[pairs.truth]
     if not carries and pairs.kind in ("added_noise", "halves") and "truth" in pairs.model_fields_set:
-        raise _nothing_in(raw_dir, pairs.truth, pairs)
+        raise _nothing_in(raw_dir, pairs.truth, pairs, part)
     truth = _matched(raw_dir, first, first_folder, sides[pairs.truth], pairs.truth) if carries else {}
     found = []
     for source in first:
-        stem = micrographs.stem(source.path)
+        stem = source.stem
         other = source if pairs.kind == "halves" and pairs.halves == "movies" else target.get(stem)
         found.append(
             Candidate(
@@ -164,28 +122,29 @@ def pair_up(raw_dir: Path, files: Mapping[str, str | None], parameters: Preproce
                 particles.get(stem),
                 gain,
                 whole[stem].expected_digest if whole else None,
+                source.image,
             )
         )
-    for stem in sorted(particles.keys() - {micrographs.stem(source.path) for source in first}):
+    for stem in sorted(particles.keys() - {source.stem for source in first}):
         raise UserError(f"{particles[stem]}: tells of no micrograph that is there: add that one, or remove this file")
     return sorted(found, key=lambda candidate: candidate.name)
 
 
-def _folders(pairs: PairsParameters) -> tuple[str, ...]:
-    """The folders whose images count, "" being raw/ itself."""
+def _folders(pairs: PairsParameters, part: str = "") -> tuple[str, ...]:
+    """The folders, or stacks, whose images count, "" being raw/ itself; of given pairs those in a part of a split."""
     match pairs.kind:
         case "given":
-            return pairs.noisy, pairs.clean
+            return part + pairs.noisy, part + pairs.clean
         case "halves" if pairs.halves == "files":
             return "", pairs.even, pairs.odd, pairs.truth
     return "", pairs.truth
 
 
-def _pair_of_folders(pairs: PairsParameters) -> tuple[str, str | None]:
+def _pair_of_folders(pairs: PairsParameters, part: str = "") -> tuple[str, str | None]:
     """The folder that names the micrographs, and that of their targets, where these are other files."""
     match pairs.kind:
         case "given":
-            return pairs.noisy, pairs.clean
+            return part + pairs.noisy, part + pairs.clean
         case "truth":
             return "", pairs.truth
         case "halves" if pairs.halves == "files":
@@ -195,8 +154,12 @@ def _pair_of_folders(pairs: PairsParameters) -> tuple[str, str | None]:
 
 def _present(raw_dir: Path, parameters: PreprocessParameters) -> Iterator[str]:
     """The files that may count, by their places in raw/."""
-    for folder in (*_folders(parameters.pairs), PARTICLES):
+    parts = [f"{part}/" for part in PARTS] if parameters.split.by == "folders" else [""]
+    for folder in (*(folder for part in parts for folder in _folders(parameters.pairs, part)), PARTICLES):
         place = raw_dir / folder
+        if hdf5.is_stack(folder) and place.is_file():
+            count = hdf5.read_header(place).count
+            yield from (hdf5.member(folder, index, count) for index in range(count))
         for path in place.iterdir() if place.is_dir() else ():
             wanted = path.suffix == _PARTICLES_SUFFIX if folder == PARTICLES else micrographs.is_micrograph(path)
             if wanted and not path.is_dir():
@@ -251,8 +214,12 @@ def _matched(
 ) -> dict[str, Source]:
     """The images of the second folder, by the stems of their names, which must be those of the first's."""
     here, there = _by_stem(first), _by_stem(second)
+    if hdf5.is_stack(first_folder) and len(here) != len(there):
+        raise UserError(
+            f"{raw_dir / first_folder}: {len(here)} images, but {second_folder} has {len(there)}: give as many of both"
+        )
     for stem in sorted(here.keys() ^ there.keys()):
-        path = (here.get(stem) or there[stem]).path
+        path = (here.get(stem) or there[stem]).place
         lacking = second_folder if stem in here else first_folder
         where = f"the {lacking} folder" if lacking else f"{raw_dir} itself"
         raise UserError(f"{path}: {where} holds nothing of that name: add it, or remove this one")
@@ -263,7 +230,7 @@ def _by_stem(sources: list[Source]) -> dict[str, Source]:
     """The images of one folder by what their names have in common with those of another."""
     found: dict[str, Source] = {}
     for source in sources:
-        twin = found.setdefault(micrographs.stem(source.path), source)
+        twin = found.setdefault(source.stem, source)
         if twin != source:
             raise UserError(
                 f"{source.path}: named as {twin.path.name} but for the suffix: which is of the pair? remove one"
@@ -271,12 +238,17 @@ def _by_stem(sources: list[Source]) -> dict[str, Source]:
     return found
 
 
-def _nothing_in(raw_dir: Path, folder: str, pairs: PairsParameters) -> UserError:
+def _nothing_in(raw_dir: Path, folder: str, pairs: PairsParameters, part: str) -> UserError:
     """What to say of a folder that holds no image."""
     place = raw_dir / folder
     if folder and not place.is_dir():
         keys = {"given": ("noisy", "clean"), "halves": ("even", "odd", "truth")}.get(pairs.kind, ("truth",))
-        key = next(key for key in keys if getattr(pairs, key) == folder)
+        key = next(key for key in keys if part + getattr(pairs, key) == folder)
+        if hdf5.is_stack(folder):
+            return UserError(
+                f"{place}: no such file, though pairs.{key} names it: run `cryodenoise download` first, or put the "
+                "file there"
+            )
         return UserError(f"{place}: no such folder, though pairs.{key} names it: put the {key} micrographs there")
     here = place.iterdir() if place.is_dir() else ()
     others = sorted({path.suffix for path in here if path.is_file() and path.suffix})

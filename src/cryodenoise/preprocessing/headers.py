@@ -7,7 +7,7 @@ from cryodenoise import micrographs
 from cryodenoise.config.exposure import ExposureRecord, Particle
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.errors import UserError
-from cryodenoise.preprocessing.candidates import PARTICLES, Candidate
+from cryodenoise.preprocessing.candidate import PARTICLES, Candidate
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ def read_shape(candidate: Candidate, parameters: PreprocessParameters) -> Shape:
         UserError: If a file is unsound, the micrograph is smaller than a patch or has no two halves, or what belongs to
             it is of another shape.
     """
-    header = micrographs.read_header(candidate.path)
+    header = micrographs.read_header(candidate.path, candidate.image)
     size = parameters.patches.size_px
     if min(header.height_px, header.width_px) < size:
         raise UserError(
-            f"{candidate.path}: {header.height_px} × {header.width_px} pixels, smaller than a patch of {size} × "
-            f"{size}: lower patches.size_px or move the file out of the folder"
+            f"{candidate.source.place}: {header.height_px} × {header.width_px} pixels, smaller than a patch of "
+            f"{size} × {size}: lower patches.size_px or move the file out of the folder"
         )
     if parameters.pairs.kind == "halves" and parameters.pairs.halves == "movies":
         micrographs.require_halves(candidate.path, header)
     shape = Shape(header.height_px, header.width_px, header.pixel_size_angstrom)
     for other in candidate.others:
-        found = micrographs.read_header(other.path)
+        found = micrographs.read_header(other.path, other.image)
         _require_same_shape(candidate, shape, other.name, found.height_px, found.width_px)
     read_particles(candidate, shape)
     return shape
@@ -64,6 +64,6 @@ def read_particles(candidate: Candidate, shape: Shape) -> list[Particle] | None:
 def _require_same_shape(candidate: Candidate, shape: Shape, name: str, height_px: int, width_px: int) -> None:
     if (height_px, width_px) != (shape.height_px, shape.width_px):
         raise UserError(
-            f"{candidate.path}: {shape.height_px} × {shape.width_px} pixels, but {name} has {height_px} × {width_px}: "
-            "what belongs together must be of one shape"
+            f"{candidate.source.place}: {shape.height_px} × {shape.width_px} pixels, but {name} has {height_px} × "
+            f"{width_px}: what belongs together must be of one shape"
         )

@@ -9,9 +9,9 @@ import numpy as np
 
 from cryodenoise import micrographs
 from cryodenoise.config.documents import DownloadRecord, OtherImage
-from cryodenoise.config.run_files import GainParameters, PreprocessParameters
+from cryodenoise.config.run_files import GainParameters, PreprocessParameters, is_clipped
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.preprocessing.candidates import Candidate, Source
+from cryodenoise.preprocessing.candidate import Candidate, Source
 from cryodenoise.signal.expectation import require_expectation, require_one_dose
 from cryodenoise.signal.normalize import MINIMUM_SPREAD, Scaling, apply, find_scaling, normalize, spread
 
@@ -21,10 +21,10 @@ class Images:
     """A micrograph and what belongs to it; all images are float32 of shape (h, w), C order.
 
     Attributes:
-        image: Of added noise and given pairs, the micrograph in [0, 1]; else as it was read: the micrograph, or its
-            even half.
-        target: The clean image, under the scaling of the other and in [0, 1]; else as it was read: the truth, or the
-            odd half. None where the micrograph is the target.
+        image: The micrograph in [0, 1] where that is to be clipped; else as it was read: the micrograph, or its even
+            half.
+        target: The clean image, under the scaling of the other and in [0, 1] where that is clipped; else as it was
+            read: the clean image, the truth, or the odd half. None where the micrograph is the target.
         truth: As it was read, of halves half of it; None where there is none or it is the target.
         scalings: What brings the input to its scale; of halves, of the even and of the odd one.
         image_digest: Digest of the pixels of `image` as they were read.
@@ -63,7 +63,7 @@ def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Image
             return _halves(candidate, parameters)
         case "given":
             return _given(candidate, parameters)
-    image, digest = _read(candidate.path, candidate.expected_digest)
+    image, digest = _read(candidate.source, candidate.expected_digest)
     _correct(candidate, parameters, image)
     if parameters.pairs.kind == "truth":
         assert candidate.target is not None  # `pair_up` sees to it
@@ -81,15 +81,19 @@ def read_images(candidate: Candidate, parameters: PreprocessParameters) -> Image
 
 def _given(candidate: Candidate, parameters: PreprocessParameters) -> Images:
     assert candidate.target is not None  # `pair_up` sees to it
-    image, digest = _read(candidate.path, candidate.expected_digest)
-    with _named(candidate.path):
-        scaling = normalize(image, parameters.normalization)
-    clean, clean_digest = _read(candidate.target.path, None)
+    clipped, place = is_clipped("given", parameters.normalization), candidate.source.place
+    image, digest = _read(candidate.source, candidate.expected_digest)
+    with _named(place):
+        scaling = (normalize if clipped else find_scaling)(image, parameters.normalization)
+    clean, clean_digest = _read(candidate.target, None)
     _require_shape_of(image, clean, candidate.target.path)
-    apply(clean, scaling)
-    if (left := spread(clean)) < MINIMUM_SPREAD:
+    if clipped:
+        apply(clean, scaling)
+    else:
+        _require_storable(candidate, (scaling,), parameters, image, clean)
+    if (left := spread(clean) / (1 if clipped else scaling.scale)) < MINIMUM_SPREAD:
         raise InputError(
-            f"{candidate.target.path}: under the scale of {candidate.name} (offset {scaling.offset:.4g}, scale "
+            f"{candidate.target.place}: under the scale of {candidate.name} (offset {scaling.offset:.4g}, scale "
             f"{scaling.scale:.4g}) hardly any contrast is left: standard deviation {left:.4f}, at least "
             f"{MINIMUM_SPREAD} expected: bring both images to the same units"
         )
@@ -105,8 +109,8 @@ def _halves(candidate: Candidate, parameters: PreprocessParameters) -> Images:
         del whole
         digests: tuple[str, ...] = (whole_digest, micrographs.pixel_digest(even), micrographs.pixel_digest(odd))
     else:
-        even, even_digest = _read(candidate.path, candidate.expected_digest)
-        odd, odd_digest = _read(candidate.target.path, candidate.target.expected_digest)
+        even, even_digest = _read(candidate.source, candidate.expected_digest)
+        odd, odd_digest = _read(candidate.target, candidate.target.expected_digest)
         _require_shape_of(even, odd, candidate.target.path)
         digests = (even_digest, odd_digest)
     wholes = {candidate.whole_digest, *digests[:-2]}
@@ -155,7 +159,7 @@ def never_left_out(parameters: PreprocessParameters) -> str:
 
 def _truth(source: Source, *inputs: np.ndarray) -> tuple[np.ndarray, OtherImage, bool]:
     """The expectation of one input, or of each of two halves; where it comes from; whether it has contrast."""
-    truth, digest = _read(source.path, source.expected_digest)
+    truth, digest = _read(source, source.expected_digest)
     truth *= np.float32(1 / len(inputs))  # of a half exact
     for image in inputs:
         _require_shape_of(image, truth, source.path)
@@ -169,9 +173,9 @@ def _other(source: Source, digest: str, scaling: Scaling | None = None) -> Other
     return OtherImage(name=source.name, pixel_digest=digest, offset=offset, scale=scale)
 
 
-def _read(path: Path, expected_digest: str | None) -> tuple[np.ndarray, str]:
-    image = micrographs.read(path)
-    return image, _require_digest(path, image, expected_digest)
+def _read(source: Source, expected_digest: str | None) -> tuple[np.ndarray, str]:
+    image = micrographs.read(source.path, source.image)
+    return image, _require_digest(source.place, image, expected_digest)
 
 
 def _require_digest(path: Path, image: np.ndarray, expected: str | None) -> str:
@@ -201,7 +205,7 @@ def _gain(source: Source, parameters: GainParameters) -> np.ndarray:
     frames = micrographs.read_header(source.path).frames
     if frames != 1:
         raise UserError(f"{source.path}: {frames} images, expected one gain reference: give another file as gain.file")
-    image, _ = _read(source.path, source.expected_digest)
+    image, _ = _read(source, source.expected_digest)
     gain = np.rot90(image, parameters.quarter_turns)
     if parameters.flip != "none":
         gain = np.flip(gain, 0 if parameters.flip == "rows" else 1)
@@ -225,9 +229,9 @@ def _require_storable(
             reach = max(abs(float(end) - scaling.offset) for end in (image.min(), image.max()))
             if max(reach / scaling.scale, reach / float(np.finfo(np.float32).max)) > largest:
                 raise InputError(
-                    f"{candidate.path}: a pixel of it, or of what belongs to it, is {reach / scaling.scale:.3g} times "
-                    f"the scale of {scaling.scale:.4g} away from 0, beyond what {parameters.dtype} holds: replace it, "
-                    "or remove this micrograph"
+                    f"{candidate.source.place}: a pixel of it, or of what belongs to it, is "
+                    f"{reach / scaling.scale:.3g} times the scale of {scaling.scale:.4g} away from 0, beyond what "
+                    f"{parameters.dtype} holds: replace it, or remove this micrograph"
                 )
 
 

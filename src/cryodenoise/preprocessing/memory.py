@@ -10,7 +10,7 @@ from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.dataset.writer import SLOTS
 from cryodenoise.environment import available_cores
 from cryodenoise.errors import UserError
-from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.candidate import Candidate
 from cryodenoise.ranks import Rank
 
 _BUFFERS = 3  # of samples being made
@@ -45,6 +45,6 @@ def workers_for(candidates: Sequence[Candidate], parameters: PreprocessParameter
     largest_px = 0
     for candidate in candidates:
         with suppress(UserError, OSError):  # whoever reads it will say so
-            header = micrographs.read_header(candidate.path)
+            header = micrographs.read_header(candidate.path, candidate.image)
             largest_px = max(largest_px, header.height_px * header.width_px)
     return workers_that_fit(largest_px, parameters, rank, any(candidate.truth for candidate in candidates))

@@ -6,9 +6,9 @@ from typing import Literal
 from cryodenoise.config.documents import SplitName
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.dataset.layout import STEMS, Stem
-from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.candidate import Candidate
 from cryodenoise.preprocessing.headers import Shape
-from cryodenoise.preprocessing.split import split_lines, split_micrographs
+from cryodenoise.preprocessing.split import split_folders, split_lines, split_micrographs
 from cryodenoise.signal.tiles import grid_shape
 
 FEWEST_TO_HOLD_OUT_WHOLE = 3
@@ -64,11 +64,14 @@ def make_plan(micrographs: list[RawMicrograph], parameters: PreprocessParameters
     shapes = [micrograph.shape for micrograph in micrographs]
     halves = _BOTH_WAYS if parameters.pairs.kind == "halves" else (None,)
     grids = [grid_shape(shape.height_px, shape.width_px, size, stride) for shape in shapes]
-    if len(micrographs) >= FEWEST_TO_HOLD_OUT_WHOLE:
-        parts = [
-            (number, split, (0, grids[number][0]), (0, grids[number][1]))
-            for number, split in split_micrographs(len(micrographs), parameters.split)
-        ]
+    by_folders = parameters.split.by == "folders"
+    if by_folders or len(micrographs) >= FEWEST_TO_HOLD_OUT_WHOLE:
+        divided = (
+            split_folders([micrograph.candidate.name for micrograph in micrographs], parameters.split)
+            if by_folders
+            else split_micrographs(len(micrographs), parameters.split)
+        )
+        parts = [(number, split, (0, grids[number][0]), (0, grids[number][1])) for number, split in divided]
         return Plan(micrographs, _placed(parts, halves), "micrographs")
     splits: tuple[SplitName, ...] = ("train", "validation", "test")
     by_split = []

@@ -1,6 +1,6 @@
 """Preprocessing: each micrograph is read, normalised, cut, given its noise and written to its place."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cryodenoise.config.documents import Micrograph, Segment
@@ -57,7 +57,7 @@ def write_micrographs(
             and [_place(segment) for segment in line.segments] == [_place(segment) for segment in of_each[line.number]]
         )
 
-    work = Work("preprocess", "", write_micrograph, jobs, is_valid, _require_distinct)
+    work = Work("preprocess", "", write_micrograph, jobs, is_valid, _distinct)
     if site.rank.first and len(noted(Written, work, site)) < len(jobs):
         reopen(files)
     candidates = [micrograph.candidate for micrograph in plan.micrographs]
@@ -69,17 +69,24 @@ def _place(segment: Segment | PlannedSegment) -> tuple[object, ...]:
     return segment.split, segment.half, segment.first_sample, segment.rows, segment.columns
 
 
-def _require_distinct(written: Mapping[int, Written]) -> None:
+def _distinct() -> Callable[[Written], None]:
     """The same pixels twice, whatever the headers say, could be both trained on and held out."""
-    first_with: dict[str, str] = {}
-    for _, entry in sorted(written.items()):
-        name = entry.micrograph.name
+    with_digest: dict[str, Written] = {}
+
+    def require(entry: Written) -> None:
         for digest in entry.digests:
-            twin = first_with.setdefault(digest, name)
-            if twin != name:
-                others = (entry.micrograph.target, entry.micrograph.truth)
-                by = [f", going by {other.name}" for other in others if other and other.pixel_digest == digest]
-                raise InputError(f"{name}: the same micrograph as {twin}{''.join(by)}: remove one of them")
+            other = with_digest.setdefault(digest, entry)
+            if other.number == entry.number:
+                continue
+            first, second = sorted((other, entry), key=lambda written: written.number)
+            images = (second.micrograph.target, second.micrograph.truth)
+            by = [f", going by {image.name}" for image in images if image and image.pixel_digest == digest]
+            raise InputError(
+                f"{second.micrograph.name}: the same micrograph as {first.micrograph.name}{''.join(by)}: remove one of "
+                "them"
+            )
+
+    return require
 
 
 def write_micrograph(
@@ -88,7 +95,9 @@ def write_micrograph(
     """Read one micrograph and write its samples."""
     images = read_images(raw.candidate, parameters)
     if images.image.shape != (raw.shape.height_px, raw.shape.width_px):
-        raise InputError(f"{raw.candidate.path}: another image than a moment ago: let nothing write there, run again")
+        raise InputError(
+            f"{raw.candidate.source.place}: another image than a moment ago: let nothing write there, run again"
+        )
     sample_shape, dtype = (parameters.patches.size_px, parameters.patches.size_px), SAMPLE_DTYPES[parameters.dtype]
     written = []
     for segment in segments:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cryodenoise.config.run_files import PreprocessParameters
+from cryodenoise.config.run_files import PreprocessParameters, is_clipped
 from cryodenoise.preprocessing.images import Images
 from cryodenoise.preprocessing.plan import PlannedSegment
 from cryodenoise.signal import noise
@@ -29,6 +29,7 @@ def samples(
         assert second is not None  # the plan gives halves to pairs of halves alone
         first, second, scaling = second, first, images.scalings[1]
     truth = images.truth if segment.file == "test" else None
+    clipped = is_clipped(parameters.pairs.kind, parameters.normalization)
     buffers = [np.empty((size, size), np.float32) for _ in range(3)]
     for y, x, patch in patches(first, size, stride, segment.rows, segment.columns):
         here = np.s_[y : y + size, x : x + size]
@@ -36,7 +37,7 @@ def samples(
             key = noise.key_of(settings.seed, images.image_digest, y, x)
             noise.add_noise(patch, settings.model, settings.electrons_at_one, settings.sigma, key, buffers[0])
             pair = buffers[0], patch
-        elif parameters.pairs.kind == "given":
+        elif clipped:
             pair = patch, second[here]
         else:
             pair = scaled(patch, scaling, buffers[0]), scaled(second[here], scaling, buffers[1])

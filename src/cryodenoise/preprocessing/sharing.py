@@ -4,7 +4,7 @@ Process 0 claims the folder, the others join; all of them may be ended at any mo
 from the journals.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class Work:
         function: What does a job; called in a worker.
         jobs: Its arguments, for each job.
         is_valid: Whether a line of a journal still tells of its job.
-        require: Called with all lines whenever one is added; raises to end the work.
+        requirement: Makes a function that is called with each line once, in any order; it raises to end the work.
     """
 
     label: str
@@ -87,7 +87,7 @@ class Work:
     function: Callable[..., Any]
     jobs: Sequence[tuple[Any, ...]]
     is_valid: Callable[[Any], bool] = lambda _: True
-    require: Callable[[Mapping[int, Any]], object] = lambda _: None
+    requirement: Callable[[], Callable[[Any], object]] = lambda: lambda _: None
 
 
 def noted(kind: type[L], work: Work, site: Site) -> dict[int, L]:
@@ -101,6 +101,9 @@ def share_out(kind: type[L], work: Work, workers: int, site: Site) -> None:
     rank, console = site.rank, site.console
     mend_journal(site.data_dir, rank.rank, work.part)
     done = noted(kind, work, site)
+    require = work.requirement()
+    for line in done.values():
+        require(line)
     site.require_under_way()  # else the journals may have been removed
     share = [number for number in range(len(work.jobs)) if number % rank.world == rank.rank]
     todo = [number for number in share if number not in done]
@@ -112,8 +115,7 @@ def share_out(kind: type[L], work: Work, workers: int, site: Site) -> None:
             closing(work_off(work.function, [work.jobs[number] for number in todo], workers)) as results,
         ):
             for line in results:
-                done[line.number] = line
-                work.require(done)
+                require(line)
                 append_journal(site.data_dir, rank.rank, line.model_dump_json(), work.part)
                 advance(1)
     except FileNotFoundError as error:
@@ -134,5 +136,7 @@ def all_noted(kind: type[L], work: Work, site: Site) -> list[L]:
     done = noted(kind, work, site)
     if len(done) < len(work.jobs):
         site.require_under_way()
-    work.require(done)
+    require = work.requirement()
+    for number in sorted(done):
+        require(done[number])
     return [done[number] for number in range(len(work.jobs))]

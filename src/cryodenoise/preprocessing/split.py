@@ -1,6 +1,7 @@
 """What is trained on and what is held out."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -38,6 +39,34 @@ def split_micrographs(count: int, parameters: SplitParameters) -> list[tuple[int
     splits: list[SplitName] = [*["train"] * train, *["validation"] * validation, *["test"] * test]  # type: ignore[list-item]
     numbers = np.random.RandomState(parameters.seed).permutation(count)
     return [(int(number), split) for number, split in zip(numbers, splits, strict=True)]
+
+
+def split_folders(names: Sequence[str], parameters: SplitParameters) -> list[tuple[int, SplitName]]:
+    """Hold out what the folder test/ holds, and a share of what train/ holds.
+
+    Args:
+        names: Places in raw/, sorted; all begin with test/ or train/.
+        parameters: Seed and fraction of the validation.
+
+    Returns:
+        As `split_micrographs`; those of train/ in the order of RandomState(seed).permutation of their number, those of
+        test/ in order of names.
+
+    Raises:
+        InputError: If one of the three would be empty.
+    """
+    test = [number for number, name in enumerate(names) if name.startswith("test/")]
+    others = [number for number, name in enumerate(names) if not name.startswith("test/")]
+    validation = math.ceil(share(parameters.validation_fraction, len(others)))
+    train = len(others) - validation
+    if not test or train < 1:
+        raise InputError(
+            f"split: {len(test)} images in test/ and {len(others)} in train/, {validation} of these for validation, "
+            "leave none to test or to train on: add images, or lower validation_fraction"
+        )
+    drawn = [others[at] for at in np.random.RandomState(parameters.seed).permutation(len(others))]
+    splits: list[SplitName] = [*["train"] * train, *["validation"] * validation, *["test"] * len(test)]  # type: ignore[list-item]
+    return list(zip([*drawn, *test], splits, strict=True))
 
 
 def split_lines(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from cryodenoise.config.documents import Skipped
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.errors import InputError, UserError
-from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.candidate import Candidate
 from cryodenoise.preprocessing.headers import read_shape
 from cryodenoise.preprocessing.images import AlteredError, never_left_out, read_images
 from cryodenoise.preprocessing.memory import workers_for
@@ -80,7 +80,7 @@ def _see(number: int, candidate: Candidate, parameters: PreprocessParameters) ->
     except AlteredError:
         raise
     except UserError as error:
-        reason = str(error).removeprefix(f"{candidate.path}: ")
+        reason = str(error).removeprefix(f"{candidate.source.place}: ")
         for name, path in candidate.files.items():
             reason = reason.replace(str(path), name)
     except OSError as error:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -34,10 +34,9 @@ def work_off(
     pool = ProcessPoolExecutor(workers, context, initializer=_serve, initargs=(life,))
     try:
         with held_back():  # and, for good, in the workers that start here
-            pending: set[Future[Result]] = {pool.submit(function, *job) for job in jobs}
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
+            pending = {pool.submit(function, *job) for job in jobs}
+        for future in as_completed(pending):
+            yield future.result()
         pool.shutdown()
     except BrokenProcessPool as error:
         raise UserError(

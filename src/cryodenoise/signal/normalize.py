@@ -115,7 +115,12 @@ def p1_p99(image: np.ndarray) -> Scaling:
     return Scaling(low, float(np.float32(high - low)))
 
 
-RULES: dict[str, Callable[[np.ndarray], Scaling]] = {"p95": p95, "p1_p99": p1_p99}
+def none(image: np.ndarray) -> Scaling:  # noqa: ARG001  a rule like the others
+    """As they are: for intensities that come within [0, 1], or about that."""
+    return Scaling(0.0, 1.0)
+
+
+RULES: dict[str, Callable[[np.ndarray], Scaling]] = {"p95": p95, "p1_p99": p1_p99, "none": none}
 
 
 def normalize(image: np.ndarray, rule: str) -> Scaling:
@@ -160,7 +165,7 @@ def _scaling_of(image: np.ndarray, rule: str) -> Scaling:
 
 def _require_contrast(left: float, rule: str, scaling: Scaling) -> None:
     if left < MINIMUM_SPREAD:
-        advice = "use `normalization: p1_p99`" if rule == "p95" else "remove this micrograph"
+        advice = "remove this micrograph" if rule == "p1_p99" else "use `normalization: p1_p99`"
         raise InputError(
             f"normalization {rule} leaves hardly any contrast: standard deviation {left:.4f}, at least "
             f"{MINIMUM_SPREAD} expected (its offset is {scaling.offset:.4g}, its scale {scaling.scale:.4g}): {advice}"

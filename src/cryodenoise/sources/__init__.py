@@ -6,7 +6,7 @@ from pathlib import Path
 from cryodenoise.config.documents import RawFile
 from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.console import Console
-from cryodenoise.sources import empiar, local, synthetic, urls
+from cryodenoise.sources import empiar, graphene, local, synthetic, urls
 from cryodenoise.sources.listing import SourceFile
 
 Fetch = Callable[[DownloadParameters, Path, Console, Mapping[str, RawFile]], list[RawFile]]
@@ -15,6 +15,7 @@ brought again, as they were, and is empty where all are to come."""
 
 SOURCES: dict[str, Fetch] = {
     "empiar": empiar.fetch,
+    "graphene": graphene.fetch,
     "local": local.fetch,
     "synthetic": synthetic.fetch,
     "urls": urls.fetch,
@@ -22,6 +23,7 @@ SOURCES: dict[str, Fetch] = {
 
 PLANS: dict[str, Callable[[DownloadParameters], list[SourceFile]]] = {
     "empiar": empiar.plan,
+    "graphene": graphene.plan,
     "local": local.plan,
     "synthetic": synthetic.plan,
     "urls": urls.plan,

@@ -9,6 +9,7 @@ from cryodenoise.config.documents import DownloadRecord, RawFile
 from cryodenoise.console import Console
 from cryodenoise.files import sha256_of
 from cryodenoise.findings import Finding, Rule, rule
+from cryodenoise.micrographs.hdf5 import is_stack
 from cryodenoise.sources.record import DOCUMENT_SUFFIXES, contents, is_within, pixel_digest
 
 
@@ -50,7 +51,7 @@ def no_others(folder: RawFolder) -> Iterator[Finding]:
     """Other micrographs, which preprocessing refuses, and other files in the folders of what belongs to them."""
     named = {folder.path / file.name for file in folder.record.files}
     for path in contents(folder.path):
-        belongs = path.parent != folder.path and path.suffix in DOCUMENT_SUFFIXES
+        belongs = path.parent != folder.path and (path.suffix in DOCUMENT_SUFFIXES or is_stack(path))
         if (micrographs.is_micrograph(path) or belongs) and not path.is_dir() and path not in named:
             yield Finding(path, "not named by download.json, expected the micrographs that it names and no others")
 

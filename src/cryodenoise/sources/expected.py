@@ -5,9 +5,11 @@ from pathlib import Path
 
 from cryodenoise import micrographs
 from cryodenoise.config.documents import RawRole
+from cryodenoise.config.graphene import GrapheneSimulation
 from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.errors import UserError
-from cryodenoise.sources import local, plan
+from cryodenoise.micrographs import hdf5
+from cryodenoise.sources import graphene, local, plan
 
 _PUBLISHED_SHAPES = {(10025, "14sep05c_averaged_196"): (7420, 7676)}
 """Rows and columns of the micrographs in folders of EMPIAR entries (https://www.ebi.ac.uk/empiar/EMPIAR-10025/)."""
@@ -32,6 +34,8 @@ def expected_files(parameters: DownloadParameters) -> list[ExpectedFile]:
     Raises:
         UserError: If the source cannot be listed, or the shapes of its micrographs are not known yet.
     """
+    if parameters.graphene and parameters.graphene.simulated:
+        return _of_stacks(parameters.graphene.simulated)
     hasty = parameters.transfer.model_copy(update={"attempts": _ATTEMPTS})
     files = plan(parameters.model_copy(update={"transfer": hasty}))
     wanted = [file for file in files if micrographs.is_micrograph(Path(file.name))]
@@ -39,6 +43,16 @@ def expected_files(parameters: DownloadParameters) -> list[ExpectedFile]:
     return [
         ExpectedFile(file.name, file.announced.size_bytes, *shape, file.role)
         for file, shape in zip(wanted, shapes, strict=True)
+    ]
+
+
+def _of_stacks(section: GrapheneSimulation) -> list[ExpectedFile]:
+    """Each image of the stacks to come, the bytes of the files shared among them."""
+    side = section.side_px
+    return [
+        ExpectedFile(hdf5.member(name, index, count), 4 * side**2, side, side, "stack")
+        for name, count in graphene.counts(section).items()
+        for index in range(count)
     ]
 
 
@@ -53,7 +67,8 @@ def _shapes(parameters: DownloadParameters, names: list[str]) -> list[tuple[int,
         shape = _PUBLISHED_SHAPES.get((parameters.empiar.entry, parameters.empiar.directory))
         if shape:
             return [shape] * len(names)
+    what = "numbers and shapes of its images" if parameters.graphene else "shapes of its micrographs"
     raise UserError(
-        f"source {parameters.source}: the shapes of its micrographs are not known before they are there: run "
+        f"source {parameters.source}: the {what} are not known before they are there: run "
         "`cryodenoise download` first, or give a folder of such micrographs as --raw_dir"
     )

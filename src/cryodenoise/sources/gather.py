@@ -7,13 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cryodenoise.config.documents import RawFile
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.files import free_bytes, require_space
 from cryodenoise.micrographs import is_micrograph
+from cryodenoise.micrographs.hdf5 import is_stack
 from cryodenoise.sources import known
 from cryodenoise.sources.client import PermanentError
 from cryodenoise.sources.journal import Journal
@@ -181,7 +182,8 @@ class Gathering:
                     size_bytes = begun.size_bytes
             address = url or next(iter(file.urls), "")
             expected = self.sha256.get(file.name) or known.known_sha256().get(address)
-            found = describe(self.raw_dir, file.name, url, "sha256" if expected else "size" if file.urls else None)
+            verified: Literal["sha256", "size"] | None = "sha256" if expected else "size" if file.urls else None
+            found = describe(self.raw_dir, file.name, url, verified, file.role)
             problem = _complaint(path, found, size_bytes, expected)
             if not problem:
                 self.journal.finish(found)
@@ -212,7 +214,8 @@ def _complaint(path: Path, found: RawFile, size_bytes: int, expected_sha256: str
     text = start.removeprefix(_BYTE_ORDER_MARK).lstrip().lower()
     if text.startswith(_PAGE_STARTS) and path.suffix.lower() not in (".html", ".htm"):
         return "a web page in the place of the file"
-    return "a text in the place of the micrograph" if is_micrograph(path) and _is_text(start) else None
+    of_images = is_micrograph(path) or is_stack(path)
+    return "a text in the place of the micrograph" if of_images and _is_text(start) else None
 
 
 def _is_text(start: bytes) -> bool:

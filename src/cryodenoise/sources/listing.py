@@ -53,6 +53,8 @@ class Listing:
     """Name of each file: its addresses, in the order to try."""
     left_out: list[str]
     """What is not among them, and why, where a user may wonder."""
+    role: RawRole = "micrograph"
+    """What its files will be in raw/."""
 
 
 def unusable(name: str) -> str | None:

@@ -78,11 +78,12 @@ def survey(
     def look(name: str) -> SourceFile:
         urls = listing.urls[name]
         if name in known:
-            return SourceFile(name, urls, known[name])
+            return SourceFile(name, urls, known[name], listing.role)
         problems = []
         for number, url in enumerate(urls):
             try:
-                return SourceFile(name, urls[number:], persist(client, partial(ask, client, url)))
+                told = persist(client, partial(ask, client, url))
+                return SourceFile(name, urls[number:], told, listing.role)
             except PermanentError as error:
                 problems.append(str(error))
         raise PermanentError("; ".join(problems))

@@ -10,10 +10,11 @@ from cryodenoise.claims import require_document
 from cryodenoise.config.documents import DownloadRecord, RawFile, RawRole
 from cryodenoise.errors import UserError
 from cryodenoise.files import sha256_of
+from cryodenoise.micrographs import hdf5
 
 DOCUMENT_NAME = "download.json"
 REJECTED_SUFFIX = ".rejected"
-FOLDERS = ("even", "odd", "particles", "truth")
+FOLDERS = ("even", "odd", "particles", "test", "train", "truth")
 """The folders that `download` may make in raw/."""
 DOCUMENT_SUFFIXES = (".json", ".star")
 """How the names of the files end that tell what a micrograph shows."""
@@ -55,9 +56,11 @@ def describe(
     verified: Literal["sha256", "size"] | None = None,
     role: RawRole = "micrograph",
 ) -> RawFile:
-    """The entry of a file in download.json, by its place in raw/."""
+    """The entry of a file in download.json, by its place in raw/; what would be a micrograph may be a stack of them."""
     path = raw_dir / name
-    digest, problem = (None, None) if role == "particles" else pixel_digest(path)
+    if role == "micrograph" and hdf5.is_stack(name):
+        role = "stack"
+    digest, problem = _looked_at(path, role)
     return RawFile(
         name=name,
         role=role,
@@ -70,8 +73,24 @@ def describe(
     )
 
 
+def _looked_at(path: Path, role: RawRole) -> tuple[str | None, str | None]:
+    """The digest of pixels, where there is one image; and why the file cannot be read, where it cannot."""
+    if role == "particles":
+        return None, None
+    if role != "stack":
+        return pixel_digest(path)
+    try:
+        hdf5.read_header(path)
+    except UserError as error:
+        return None, str(error).removeprefix(f"{path}: ")
+    return None, None
+
+
 def counted(files: Sequence[RawFile]) -> str:
     """How many micrographs there are and how many files beside them, in words."""
+    stacks = sum(file.role == "stack" for file in files)
+    if stacks == len(files) > 0:
+        return f"{stacks} file{'s' * (stacks != 1)} of images"
     others = sum(file.role != "micrograph" for file in files)
     count = len(files) - others
     return f"{count} micrograph{'s' * (count != 1)}" + f" and {others} files that belong to them" * bool(others)

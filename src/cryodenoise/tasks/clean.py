@@ -14,7 +14,7 @@ from cryodenoise.errors import UserError
 from cryodenoise.estimates.table import size
 from cryodenoise.files import PARTIAL_SUFFIX
 from cryodenoise.sources.record import REJECTED_SUFFIX, contents
-from cryodenoise.tasks.folders import KINDS, LOGS, Kind, is_made_from, named_files, read_json
+from cryodenoise.tasks.folders import IMPORTED, KINDS, LOGS, Kind, is_made_from, named_files, read_json
 from cryodenoise.training.record import repeats_in
 
 _WRITE_TEST = ".write-test-*"  # `files.make_directory` was killed at the wrong moment
@@ -137,6 +137,8 @@ def _why_not(kind: Kind, folder: Path, run_file: Path, number: int = 1) -> str |
     if not run_file.is_file():
         return f"the run set has no {run_file.name}"
     document = next((name for name in (kind.document_name, MARKER_NAME) if (folder / name).is_file()), None)
+    if (folder / IMPORTED.document_name).is_file():
+        return f"it holds weights that `{IMPORTED.task}` wrote, which come from no run file"
     if document is None:
         return f"it holds neither {kind.document_name} nor {MARKER_NAME}, so no task wrote it"
     if document == kind.document_name:

@@ -85,7 +85,7 @@ def _verify(raw_dir: Path, console: Console) -> int:
 
 def _verified(files: Sequence[RawFile]) -> str:
     """What the micrographs were held against when they came."""
-    counts = Counter(file.verified if file.url else "here" for file in files if file.role == "micrograph")
+    counts = Counter(file.verified if file.url else "here" for file in files if file.role in ("micrograph", "stack"))
     ways = {
         "by SHA-256": counts["sha256"],
         "by size alone": counts["size"],
@@ -98,4 +98,5 @@ def _verified(files: Sequence[RawFile]) -> str:
 def _say_problems(files: Sequence[RawFile], console: Console) -> None:
     for file in files:
         if file.problem:
-            console.say(f"{file.name}: not readable as a micrograph: {file.problem}")
+            what = "images" if file.role == "stack" else "a micrograph"
+            console.say(f"{file.name}: not readable as {what}: {file.problem}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from cryodenoise.claims import MARKER_NAME, is_journal
 from cryodenoise.config.documents import DatasetRecord, DownloadRecord
+from cryodenoise.config.imported_record import ImportedRecord, ImportParameters
 from cryodenoise.config.report import Report
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Document, Parameters
@@ -17,6 +18,7 @@ from cryodenoise.config.training import TrainParameters
 from cryodenoise.config.training_record import TrainingRecord
 from cryodenoise.dataset import layout
 from cryodenoise.files import PARTIAL_SUFFIX
+from cryodenoise.models import imported
 from cryodenoise.sources.record import FOLDERS, is_within
 from cryodenoise.submission import log
 from cryodenoise.tasks import download, test
@@ -89,15 +91,26 @@ KINDS = (
         ("figures", "tables"),
     ),
 )  # fmt: skip
+"""The folders of a workspace, in the order of the tasks of a run set."""
+IMPORTED = Kind(
+    "model",
+    ImportedRecord.TASK,
+    ImportParameters,
+    ImportedRecord,
+    imported.DOCUMENT_NAME,
+    (imported.WEIGHTS_NAME,),
+)
+"""What may lie in the place of a training, and comes from no run file."""
 
 
 def kind_of(directory: Path) -> Kind | None:
     """The kind of a folder: by its document, else by what its unfinished work says, else by the files in it."""
-    for kind in KINDS:
+    kinds = (*KINDS, IMPORTED)
+    for kind in kinds:
         if (directory / kind.document_name).exists():
             return kind
     task = read_json(directory / MARKER_NAME).get("task")
-    for kind in KINDS:
+    for kind in kinds:
         here = (name for name in kind.files if "/" not in name)  # figures of a dataset may lie beside it
         if kind.task == task or any(next(directory.glob(name), None) for name in here):
             return kind

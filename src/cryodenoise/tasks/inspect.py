@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryodenoise.config.documents import DatasetRecord, SplitName
-from cryodenoise.config.run_files import PairsKind, PreprocessParameters
+from cryodenoise.config.run_files import PairsKind, PreprocessParameters, is_clipped
 from cryodenoise.config.schema import validate
 from cryodenoise.console import Console
 from cryodenoise.dataset.layout import DOCUMENT_NAME, has_truth, roles_of
@@ -19,12 +19,13 @@ from cryodenoise.report import figures
 from cryodenoise.signal.noise import MODELS
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
-WORDS: dict[PairsKind, figures.Words] = {
-    "added_noise": figures.Words("micrograph", "noise added", clipped=True),
-    "given": figures.Words("clean", "noisy", clipped=True),
-    "truth": figures.Words("truth", "micrograph", clipped=False),
-    "halves": figures.Words("other half", "half", clipped=False),
+WORDS: dict[PairsKind, tuple[str, str]] = {
+    "added_noise": ("micrograph", "noise added"),
+    "given": ("clean", "noisy"),
+    "truth": ("truth", "micrograph"),
+    "halves": ("other half", "half"),
 }
+"""What targets and inputs are called."""
 FEWEST, MOST = len(SPLITS), 24
 
 
@@ -56,10 +57,11 @@ def inspect(data_dir: Path, output_dir: Path | None, patches: int, console: Cons
         f"dataset {record.identity[:16]}: patches of {rows_px} × {columns_px} ({counts})\n{len(chosen)} of them, "
         f"spread evenly over the splits; noise: {_noise(parameters)}"
     )
+    words = figures.Words(*WORDS[record.pairs], clipped=is_clipped(record.pairs, parameters.normalization))
     drawn = {
-        "contact_sheet.png": figures.contact_sheet(chosen, title, WORDS[record.pairs]),
-        "histograms.png": figures.histograms(chosen, title, WORDS[record.pairs]),
-        "power_spectra.png": figures.power_spectra(chosen, title, WORDS[record.pairs]),
+        "contact_sheet.png": figures.contact_sheet(chosen, title, words),
+        "histograms.png": figures.histograms(chosen, title, words),
+        "power_spectra.png": figures.power_spectra(chosen, title, words),
     }
     make_directory(output_dir)
     for name, content in drawn.items():

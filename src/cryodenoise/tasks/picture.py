@@ -11,7 +11,7 @@ from cryodenoise.config.simulation import OpticsParameters
 from cryodenoise.console import Console
 from cryodenoise.errors import UserError
 from cryodenoise.files import make_directory, write_atomically
-from cryodenoise.preprocessing.candidates import PARTICLES
+from cryodenoise.preprocessing.candidate import PARTICLES
 from cryodenoise.report import exposures
 from cryodenoise.simulation.optics import zeros
 from cryodenoise.sources.record import DOCUMENT_NAME

@@ -19,7 +19,8 @@ from cryodenoise.estimates.rows import Samples, download_row, preprocess_row, te
 from cryodenoise.estimates.table import Row, gibibytes, render, size
 from cryodenoise.files import free_bytes, require_directory
 from cryodenoise.models import MODELS, Network, choose, require_takes
-from cryodenoise.preprocessing.candidates import Candidate, find_candidates, pair_up, require_gain
+from cryodenoise.preprocessing.candidate import Candidate
+from cryodenoise.preprocessing.candidates import find_candidates, pair_up, require_gain
 from cryodenoise.preprocessing.headers import Shape, read_shape
 from cryodenoise.preprocessing.plan import RawMicrograph
 from cryodenoise.signal.noise import MODELS as NOISE_MODELS

@@ -25,7 +25,9 @@ from cryodenoise.dataset.writer import (
 )
 from cryodenoise.errors import UserError, require_known
 from cryodenoise.files import require_directory
-from cryodenoise.preprocessing.candidates import Candidate, find_candidates
+from cryodenoise.preprocessing.candidate import Candidate
+from cryodenoise.preprocessing.candidates import find_candidates
+from cryodenoise.preprocessing.labels import require_noisier
 from cryodenoise.preprocessing.plan import make_plan
 from cryodenoise.preprocessing.run import write_micrographs
 from cryodenoise.preprocessing.sharing import AllDoneError, Site
@@ -61,6 +63,8 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
         site = Site(data_dir, rank, console)
         try:
             micrographs, skipped = sort_out(candidates, parameters, site)
+            if parameters.pairs.kind == "given" and rank.first:
+                require_noisier([micrograph.candidate for micrograph in micrographs])
             plan = make_plan(micrographs, parameters)
             with_truth = any(micrograph.candidate.truth for micrograph in micrographs)
             files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype, with_truth)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cryodenoise.config.documents import DatasetRecord, Segment
-from cryodenoise.config.run_files import CLIPPED_PAIRS, PairsKind
+from cryodenoise.config.run_files import PairsKind, is_clipped
 from cryodenoise.config.training_record import Extent, TrainedOn
 from cryodenoise.dataset.reader import SplitReader
 from cryodenoise.signal.neighbours import neighbour_correlation
@@ -56,7 +56,7 @@ def told_by(dataset: DatasetRecord) -> dict[str, Any]:
     known = [size for size in sizes if size is not None]
     return {
         "normalization": dataset.made_from.parameters.get("normalization"),
-        "clipped": dataset.pairs in CLIPPED_PAIRS,
+        "clipped": is_clipped(dataset.pairs, dataset.made_from.parameters.get("normalization")),
         "pairs": dataset.pairs,
         "micrographs": len(of_training),
         "pixel_size_angstrom": (min(known), max(known)) if known and len(known) == len(of_training) else None,

@@ -50,9 +50,10 @@ def test_the_weights_drawn_for_it_leave_the_random_stream_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_scoring_with_a_truth_takes_longer_and_more_batches_more_memory() -> None:
-    parameters = TestParameters(batch_size=2, device="cpu")
-    plain, with_truth = (cost_of_scoring(parameters, MODELS["cnn3"], 256, truth) for truth in (False, True))
-    assert plain.patches_per_s > with_truth.patches_per_s
-    more = cost_of_scoring(TestParameters(batch_size=64, device="cpu"), MODELS["cnn3"], 256, False)
-    assert more.host_bytes > plain.host_bytes
+def test_scoring_more_at_a_time_takes_more_memory() -> None:
+    few, many = (
+        cost_of_scoring(TestParameters(batch_size=size, device="cpu"), MODELS["cnn3"], 128, with_truth=True)
+        for size in (2, 64)
+    )
+    assert many.host_bytes > few.host_bytes
+    assert few.patches_per_s > 0

@@ -5,7 +5,8 @@ import pytest
 
 from cryodenoise.config.run_files import PreprocessParameters
 from cryodenoise.errors import UserError
-from cryodenoise.preprocessing.candidates import Candidate, Source, pair_up
+from cryodenoise.preprocessing.candidate import Candidate, Source
+from cryodenoise.preprocessing.candidates import pair_up
 
 RAW = Path("/raw")  # nothing is there: names are enough
 ALL = [

@@ -5,7 +5,7 @@ import pytest
 
 from cryodenoise.config.run_files import NoiseParameters, PairsParameters, PatchParameters, PreprocessParameters
 from cryodenoise.dataset.layout import ranges_of_splits, samples_in_files
-from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.candidate import Candidate
 from cryodenoise.preprocessing.headers import Shape
 from cryodenoise.preprocessing.plan import Plan, RawMicrograph, make_plan
 

@@ -6,7 +6,7 @@ import pytest
 from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
 from cryodenoise.errors import InputError
 from cryodenoise.micrographs import mrc
-from cryodenoise.preprocessing.candidates import Candidate
+from cryodenoise.preprocessing.candidate import Candidate
 from cryodenoise.preprocessing.headers import Shape
 from cryodenoise.preprocessing.memory import worker_bytes
 from cryodenoise.preprocessing.plan import PlannedSegment, RawMicrograph

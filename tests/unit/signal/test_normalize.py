@@ -117,3 +117,12 @@ def test_the_unclipped_map_has_the_same_refusals() -> None:
         find_scaling(np.random.default_rng(3).normal(1000, 5, (64, 64)).astype(np.float32), "p95")
     with pytest.raises(UserError, match="all pixels are 7"):
         find_scaling(np.full((32, 32), 7, np.float32), "p1_p99")
+
+
+def test_none_takes_intensities_as_they_are() -> None:
+    image = np.random.default_rng(0).normal(0.5, 0.5, (8, 9)).astype(np.float32)
+    before = image.copy()
+    assert find_scaling(image, "none") == Scaling(0.0, 1.0)
+    np.testing.assert_array_equal(image, before)
+    with pytest.raises(UserError, match=r"normalization none leaves hardly any contrast.*p1_p99"):
+        find_scaling(image / 1000, "none")
