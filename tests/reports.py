@@ -11,6 +11,7 @@ from cryodenoise.config.documents import MadeFrom, Skipped
 from cryodenoise.config.report import Denoiser, Report, Resources, SelfTest, TrainingConditions
 from cryodenoise.config.schema import content_sha256
 from cryodenoise.config.scores import (
+    AffineFitted,
     AgainstReference,
     BlankProbe,
     Curve,
@@ -160,6 +161,15 @@ def _gain_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     return Interval(low=float(low), high=float(high))
 
 
+def _fitted(image: np.ndarray, reference: np.ndarray) -> AffineFitted:
+    """Under the line that fits best."""
+    x, y = image.ravel(), reference.ravel()
+    slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
+    offset = float(y.mean() - slope * x.mean())
+    mse = 0.0 if np.array_equal(image, reference) else float(((slope * x + offset - y) ** 2).mean())
+    return AffineFitted(slope=slope, offset=offset, mse=mse, psnr_db=psnr(mse), psnr_interval=None)
+
+
 def against(shown: Images, reference: np.ndarray, intervals: bool = True) -> AgainstReference:
     """Scores of the denoised images and of others against a reference."""
     x, denoised = shown.noisy, shown.denoised
@@ -185,6 +195,10 @@ def against(shown: Images, reference: np.ndarray, intervals: bool = True) -> Aga
         ours, theirs = mse_of(denoised[part], reference[part]), mse_of(image[part], reference[part])
         gain = float(10 * np.log10(theirs.mean() / ours.mean())) if ours.all() and theirs.all() else None
         whole = part == slice(None)
+        fitted, ours_fitted = (_fitted(each[part], reference[part]) for each in (image, denoised))
+        fitted_gain = None
+        if fitted.psnr_db is not None and ours_fitted.psnr_db is not None:
+            fitted_gain = ours_fitted.psnr_db - fitted.psnr_db
         methods[name] = Method(
             title=title,
             kind=kind,
@@ -193,9 +207,13 @@ def against(shown: Images, reference: np.ndarray, intervals: bool = True) -> Aga
             scores=its,
             gain_db=gain,
             gain_interval=_gain_interval(ours, theirs) if intervals and whole and gain is not None else None,
+            affine_fitted=fitted,
+            affine_fitted_gain_db=fitted_gain,
+            affine_fitted_gain_interval=None,
         )
     contenders = {name: each for name, each in methods.items() if each.kind != "bound"}
     best = min(contenders, key=lambda name: contenders[name].gain_db or 0.0)
+    fitted_best = min(contenders, key=lambda name: contenders[name].affine_fitted_gain_db or 0.0)
     its = scores(denoised, reference)
     mse = _bootstrapped(mse_of(denoised, reference))
     exact = its.mse == 0
@@ -211,6 +229,8 @@ def against(shown: Images, reference: np.ndarray, intervals: bool = True) -> Aga
         else None,
         methods=methods,
         best_baseline=best,
+        affine_fitted=_fitted(denoised, reference),
+        affine_fitted_best_baseline=fitted_best,
         spectra=Spectra(
             frequency_per_px=_FREQUENCY.tolist(),
             denoised=_curve(denoised, reference),
@@ -369,6 +389,9 @@ def halves(shown: Images) -> HalvesEstimate:
         mse=mse,
         mse_interval=Interval(low=0.9 * mse, high=1.1 * mse),
         psnr_db=psnr(mse),
+        affine_fitted_mse=0.9 * mse,
+        affine_fitted_mse_interval=Interval(low=0.8 * mse, high=mse),
+        affine_fitted_psnr_db=psnr(0.9 * mse),
         noise_power=noise,
         input_psnr_db=psnr(noise),
         frequency_per_px=_FREQUENCY.tolist(),

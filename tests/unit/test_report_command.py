@@ -65,8 +65,8 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "unfinished: run `cryodenoise test` again" in refused(empty)
     other = write(tmp_path / "version")
     document = other / "report.json"
-    document.write_text(document.read_text().replace('"format_version": 5', '"format_version": 3'))
-    assert "version 3, expected 'cryodenoise/report' version 5: remove the folder and run" in refused(other)
+    document.write_text(document.read_text().replace('"format_version": 6', '"format_version": 3'))
+    assert "version 3, expected 'cryodenoise/report' version 6: remove the folder and run" in refused(other)
     edited = write(tmp_path / "edited")
     document = edited / "report.json"
     document.write_text(document.read_text().replace('"samples": 20', '"samples": 21'))

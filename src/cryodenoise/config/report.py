@@ -54,12 +54,13 @@ class Resources(Schema):
 class Denoiser(Schema):
     """What was scored."""
 
-    kind: Literal["network", "baseline", "predictions"]
-    """A trained network, a classical filter, or images that another program made."""
+    kind: Literal["network", "published", "baseline", "predictions"]
+    """A network that `train` made, one that others trained and published, a classical filter, or images that another
+    program made."""
     name: str
     """Name of the network or filter; of images, their file's name."""
     parameters: int | None
-    """Number of trained values; null for anything but a network."""
+    """Number of trained values; null for anything but a network, published or not."""
     found: dict[str, float]
     """Of a filter, what was estimated or tuned."""
     sha256: Digest | None
@@ -95,7 +96,7 @@ class Report(Document):
     """What `test` measured, beside its references, and everything it was measured from."""
 
     FORMAT: ClassVar[str] = "cryodenoise/report"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
     TASK: ClassVar[str] = "test"
 
     denoiser: Denoiser
@@ -145,7 +146,7 @@ class Report(Document):
     preprocess: MadeFrom
     """Run file of `preprocess` and its micrographs."""
     training: TrainingConditions | None
-    """How the network was trained; null for anything else."""
+    """How the network was trained; null for anything that `train` did not make."""
     made_from: MadeFrom
     """Run file of `test`, its dataset and what was scored."""
     machine: dict[str, Any]

@@ -63,6 +63,25 @@ class Intervals(Schema):
     """Of the mean Pearson correlation."""
 
 
+class AffineFitted(Schema):
+    """Scores after the one slope and offset, for all patches scored, with the lowest mean squared error.
+
+    The map is fitted to the test split itself: what predicts up to an affine map can then be compared with others that
+    have one, too.
+    """
+
+    slope: float
+    """What the images are multiplied by; 0 of images that are one constant."""
+    offset: float
+    """What is added then."""
+    mse: float = Field(ge=0)
+    """Mean squared error under that map."""
+    psnr_db: float | None
+    """10·log10(1 / mse); null if `mse` is 0."""
+    psnr_interval: Interval | None
+    """95 % interval of `psnr_db`, the map fitted to each draw anew; null where there is none."""
+
+
 class Method(Schema):
     """Another way to denoise, scored beside the one that counts."""
 
@@ -81,6 +100,12 @@ class Method(Schema):
     """PSNR of what was scored, on the same patches, less that of this method; null if either has no error."""
     gain_interval: Interval | None
     """95 % interval of `gain_db`; null where there is none."""
+    affine_fitted: AffineFitted
+    """Its scores under the best affine map."""
+    affine_fitted_gain_db: float | None
+    """What `gain_db` is where both have theirs, fitted on the same patches."""
+    affine_fitted_gain_interval: Interval | None
+    """95 % interval of that; null where there is none."""
 
 
 class Curve(Schema):
@@ -124,6 +149,10 @@ class AgainstReference(Schema):
     """The others, by name: `noisy_input`, `scalar_wiener`, `pointwise_optimum`, and each baseline."""
     best_baseline: str
     """The baseline over which the gain is the smallest; the noisy input counts among them."""
+    affine_fitted: AffineFitted
+    """What was scored, under the best affine map."""
+    affine_fitted_best_baseline: str
+    """The best baseline where all have the best map of their own."""
     spectra: Spectra
     """Their spectra."""
 
@@ -137,6 +166,12 @@ class HalvesEstimate(Schema):
     """Its 95 % interval."""
     psnr_db: float | None
     """10·log10(1 / mse); null if that is not positive."""
+    affine_fitted_mse: float
+    """The same under the one slope and offset that are best against the other half, whose noise is independent."""
+    affine_fitted_mse_interval: Interval | None
+    """Its 95 % interval."""
+    affine_fitted_psnr_db: float | None
+    """PSNR of `affine_fitted_mse`; null if that is not positive."""
     noise_power: float = Field(ge=0)
     """Mean squared noise of a half: half the mean squared difference of the two."""
     input_psnr_db: float | None

@@ -25,6 +25,7 @@ class Bootstrap:
 
     Attributes:
         missing: Why there are no intervals; None where there are.
+        patches: How many there are.
     """
 
     def __init__(self, micrographs: np.ndarray, seed: int) -> None:
@@ -36,7 +37,7 @@ class Bootstrap:
         """
         _, self._groups = np.unique(micrographs, return_inverse=True)
         count = int(self._groups.max()) + 1
-        self.missing = None
+        self.patches, self.missing = len(micrographs), None
         if count < FEWEST_MICROGRAPHS:
             self.missing = (
                 f"{count} test micrograph{'s' * (count > 1)}: intervals are over micrographs, and take "

@@ -35,10 +35,16 @@ def consistent(folder: ResultsFolder) -> Iterator[Finding]:
         for name, scores in scored.items():
             follow[f"{against}.{name}.rmse"] = scores.rmse, math.sqrt(scores.mse)
             follow[f"{against}.{name}.psnr_db"] = scores.psnr_db, psnr_db(scores.mse)
+        fitted = {"": sets.affine_fitted}
+        fitted |= {f"methods.{name}.": method.affine_fitted for name, method in sets.methods.items()}
+        for name, its in fitted.items():
+            follow[f"{against}.{name}affine_fitted.psnr_db"] = its.psnr_db, psnr_db(its.mse)
         for name, method in sets.methods.items():
             if method.samples == report.samples:  # of a part of the split it follows from measures.npz alone
                 expected = gain_db(sets.denoised.mse, method.scores.mse)
                 follow[f"{against}.methods.{name}.gain_db"] = method.gain_db, expected
+                expected = gain_db(sets.affine_fitted.mse, method.affine_fitted.mse)
+                follow[f"{against}.methods.{name}.affine_fitted_gain_db"] = method.affine_fitted_gain_db, expected
     for key, (found, expected) in follow.items():
         if (found is None) != (expected is None) or (
             found is not None and expected is not None and not math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)

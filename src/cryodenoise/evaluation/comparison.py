@@ -9,6 +9,7 @@ from cryodenoise.baselines.affine import AffineFit
 from cryodenoise.baselines.baseline import Fitted
 from cryodenoise.baselines.pointwise import PointwiseFit
 from cryodenoise.config.scores import AgainstReference, Curve, Interval, Intervals, Method, Spectra
+from cryodenoise.evaluation import affine_fitted
 from cryodenoise.evaluation.bootstrap import Bootstrap
 from cryodenoise.metrics.accumulate import PatchScores, PatchTable, gain_db, mean, scores_of
 from cryodenoise.metrics.spectral import THRESHOLDS, ShellSums, crossing, spectra
@@ -117,42 +118,49 @@ class Comparison:
         if not bootstrap.missing:
             mse, ssim, correlation = (_interval(bootstrap, ours[name]) for name in ("mse", "ssim", "correlation"))
             intervals = Intervals(mse=mse, psnr_db=psnr, ssim=ssim, correlation=correlation)
+        baseline_errors, fitted_errors = {}, {}
+        for name in (NOISY, *baselines):
+            ours_there, theirs = self._on_the_same(name)
+            baseline_errors[name] = mean(ours_there["mse"]), methods[name].scores.mse
+            fitted_errors[name] = affine_fitted.error(ours_there), affine_fitted.error(theirs)
         return AgainstReference(
             denoised=scores_of(ours),
             intervals=intervals,
             methods=methods,
-            best_baseline=self._best({name: method for name, method in methods.items() if method.kind != "bound"}),
+            best_baseline=_best(baseline_errors),
+            affine_fitted=affine_fitted.scores(ours, bootstrap),
+            affine_fitted_best_baseline=_best(fitted_errors),
             spectra=self._spectra(),
         )
 
-    def _method(self, name: str, title: str, kind: str, found: Mapping[str, float], bootstrap: Bootstrap) -> Method:
-        theirs, ours = self.values(name), self.values()
+    def _on_the_same(self, name: str) -> tuple[PatchScores, PatchScores]:
+        """The scores of what was scored and of a method, on the patches on which both were."""
+        theirs = self.values(name)
         scored = np.isfinite(theirs["mse"])
-        of_method = scores_of({score: values[scored] for score, values in theirs.items()})
+        ours_there, theirs_there = (
+            {score: each[scored] for score, each in values.items()} for values in (self.values(), theirs)
+        )
+        return ours_there, theirs_there
+
+    def _method(self, name: str, title: str, kind: str, found: Mapping[str, float], bootstrap: Bootstrap) -> Method:
+        ours, theirs = self._on_the_same(name)
+        of_method, samples = scores_of(theirs), len(theirs["mse"])
         interval = None
-        if scored.all():
+        if samples == self._samples:
             interval = bootstrap.interval(lambda our, their: 10 * np.log10(their / our), ours["mse"], theirs["mse"])
+        fitted_gain_db, fitted_interval = affine_fitted.gain(ours, theirs, bootstrap)
         return Method(
             title=title,
             kind=kind,  # type: ignore[arg-type]
             found=dict(found),
-            samples=int(scored.sum()),
+            samples=samples,
             scores=of_method,
-            gain_db=gain_db(mean(ours["mse"][scored]), of_method.mse),
+            gain_db=gain_db(mean(ours["mse"]), of_method.mse),
             gain_interval=interval,
+            affine_fitted=affine_fitted.scores(theirs, bootstrap),
+            affine_fitted_gain_db=fitted_gain_db,
+            affine_fitted_gain_interval=fitted_interval,
         )
-
-    def _best(self, methods: Mapping[str, Method]) -> str:
-        """The method whose error is the smallest beside that of what was scored on the same patches."""
-
-        def beside_ours(name: str) -> tuple[float, float]:
-            theirs = methods[name].scores.mse
-            ours = mean(self.values()["mse"][np.isfinite(self.values(name)["mse"])])
-            if ours:
-                return theirs / ours, theirs
-            return (np.inf if theirs else 1.0), theirs
-
-        return min(methods, key=beside_ours)
 
     def _spectra(self) -> Spectra:
         return Spectra(
@@ -162,6 +170,18 @@ class Comparison:
             reference_power=self._sums[NOISY].power_of_second(),
             residual_power=self._residual.power_of_difference(),
         )
+
+
+def _best(errors: Mapping[str, tuple[float, float]]) -> str:
+    """The method whose error is the smallest beside that of what was scored on the same patches: (ours, theirs)."""
+
+    def beside_ours(name: str) -> tuple[float, float]:
+        ours, theirs = errors[name]
+        if ours:
+            return theirs / ours, theirs
+        return (np.inf if theirs else 1.0), theirs
+
+    return min(errors, key=beside_ours)
 
 
 def _interval(bootstrap: Bootstrap, values: np.ndarray) -> Interval:

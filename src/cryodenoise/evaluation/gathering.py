@@ -152,7 +152,7 @@ class Gathering:
         return Measured(
             against_target=against_target,
             against_truth=against_truth[0] if against_truth else None,
-            halves=self._halves.result(bootstrap) if self._halves else None,
+            halves=self._halves.result(self._comparisons[0].values(), bootstrap) if self._halves else None,
             region_snr=self._regions.result(DENOISED, NOISY, _REFERENCE),
             values=self.main.values(DENOISED),
             noisy=self.main.values(NOISY),

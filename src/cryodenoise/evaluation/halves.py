@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from cryodenoise.config.scores import HalvesEstimate
+from cryodenoise.evaluation import affine_fitted
 from cryodenoise.evaluation.bootstrap import Bootstrap
 from cryodenoise.evaluation.comparison import DENOISED, NOISY
-from cryodenoise.metrics.accumulate import mean, psnr_db
+from cryodenoise.metrics.accumulate import PatchScores, mean, psnr_db
 from cryodenoise.metrics.halves import HalvesSums, estimated_psnr_db
 from cryodenoise.metrics.spectral import THRESHOLDS, ShellSums, crossing
 
@@ -52,20 +53,25 @@ class HalvesComparison:
         for name, sums in self._sums.items():
             sums.add(even[name], odd[name])
 
-    def result(self, bootstrap: Bootstrap) -> HalvesEstimate:
+    def result(self, values: PatchScores, bootstrap: Bootstrap) -> HalvesEstimate:
         """The estimate over all patches.
 
         Args:
+            values: Scores of the denoised halves against the others.
             bootstrap: Draws of the split's micrographs.
         """
-        errors = np.empty(len(self._order))
-        errors[self._order] = self._errors.errors()
+        errors, noise_powers = np.empty((2, len(self._order)))
+        errors[self._order], noise_powers[self._order] = self._errors.errors(), self._errors.noise_powers()
+        fitted_mse, fitted_interval = affine_fitted.without_the_noise(values, noise_powers, bootstrap)
         mse, frc = mean(errors), self._sums[DENOISED].frc()
         frequencies = self._sums[DENOISED].frequencies_per_px()
         return HalvesEstimate(
             mse=mse,
             mse_interval=bootstrap.interval(lambda mean: mean, errors),
             psnr_db=estimated_psnr_db(mse),
+            affine_fitted_mse=fitted_mse,
+            affine_fitted_mse_interval=fitted_interval,
+            affine_fitted_psnr_db=estimated_psnr_db(fitted_mse),
             noise_power=self._errors.noise_power(),
             input_psnr_db=psnr_db(self._errors.noise_power()),
             frequency_per_px=frequencies,

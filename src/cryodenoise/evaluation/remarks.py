@@ -1,15 +1,19 @@
 """Sentences without which scores would mislead."""
 
+import math
 from collections.abc import Iterator
 
 from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.config.report import Denoiser
 from cryodenoise.config.scores import AgainstReference, BlankProbe
+from cryodenoise.metrics.accumulate import gain_db
 
 AS_GOOD_DB = 0.1
 """A gain below this counts as none."""
 NEAR_THE_CURVE = 0.003
 """Share by which the error of an affine map may exceed that of the best curve and still count as its equal."""
+CHANGED_DB = 0.5
+"""By how much the best affine map must change the PSNR for it to be told."""
 _SIGMAS = 5.0
 _ODD_CORRELATION = 0.02
 
@@ -33,7 +37,7 @@ def remarks(
         trained_on: Identity of the dataset that a network was trained on.
     """
     scores = against_truth or against_target
-    found = [*_of_scores(denoiser, scores), *_of_blank(blank)]
+    found = [*_of_scores(denoiser, scores), *_of_affine_fit(denoiser, scores), *_of_blank(blank)]
     if dataset.pairs in ("added_noise", "halves") and against_truth is None:
         found.append("The target is itself noisy: no score against it comes near that of the noise-free image.")
     if dataset.held_out == "regions":
@@ -80,6 +84,24 @@ def _of_scores(denoiser: Denoiser, scores: AgainstReference) -> Iterator[str]:
             f"The best curve per intensity, which sees no neighbours, is {verdict} {denoiser.name} "
             f"({gain:+.2f} dB): of independent pixels it is the optimum, and nothing beats it."
         )
+
+
+def _of_affine_fit(denoiser: Denoiser, scores: AgainstReference) -> Iterator[str]:
+    fitted = scores.affine_fitted
+    changed_db = gain_db(fitted.mse, scores.denoised.mse)
+    if changed_db is None:  # without an error there is no PSNR to compare
+        changed_db = 0.0 if fitted.mse == scores.denoised.mse else math.inf
+    if denoiser.kind == "baseline" or changed_db <= CHANGED_DB:
+        return
+    best = scores.methods[scores.affine_fitted_best_baseline]
+    gain = best.affine_fitted_gain_db
+    gains = "" if gain is None else f", {gain:+.2f} dB over {best.title} with its own"
+    psnr = "∞" if fitted.psnr_db is None else f"{fitted.psnr_db:.2f}"
+    yield (
+        f"{denoiser.name} predicts up to an affine map at best: with the best one, x → {fitted.slope:.4g} · x "
+        f"{'−' if fitted.offset < 0 else '+'} {abs(fitted.offset):.4g}, its PSNR is {psnr} dB instead of "
+        f"{scores.denoised.psnr_db:.2f} dB{gains}."
+    )
 
 
 def draws(blank: BlankProbe) -> bool:

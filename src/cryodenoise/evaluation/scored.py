@@ -1,4 +1,4 @@
-"""What can be scored: a trained network, a classical filter, or images that another program made."""
+"""What can be scored: a network, trained here or published, a classical filter, or images that another program made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -12,6 +12,7 @@ import torch
 
 from cryodenoise import devices
 from cryodenoise.config.report import SelfTest
+from cryodenoise.evaluation import affine_fitted
 from cryodenoise.metrics.accumulate import PatchTable, scores_of
 from cryodenoise.metrics.spectral import ShellSums, spectra
 
@@ -71,6 +72,8 @@ def _answers(device: torch.device) -> Iterator[tuple[str, float, float | None]]:
         scores = scores_of(table.values())
         yield f"{name}: MSE", mse, scores.mse
         yield f"{name}: correlation", correlation, scores.correlation.mean
+        left = variance * (1 - correlation**2)  # what no affine map explains
+        yield f"{name}: MSE with the best affine map", left, affine_fitted.error(table.values())
         if name == "identity":
             yield f"{name}: SSIM", 1.0, scores.ssim.mean
             sums = ShellSums((_SIDE_PX, _SIDE_PX), device)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from cryodenoise.config.scores import Scores, Spread
-from cryodenoise.metrics import pixel
+from cryodenoise.metrics import affine_fit, pixel
 from cryodenoise.metrics.edges import edge_preservation
 
 _PER_PATCH: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
@@ -19,7 +19,7 @@ _PER_PATCH: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "edge_preservation": edge_preservation,
 }
 PatchScores = Mapping[str, np.ndarray]
-"""Of each score, one float64 value a patch, shape (n,)."""
+"""Of each score and of the moments of `affine_fit`, one float64 value a patch, shape (n,)."""
 
 
 def psnr_db(mse: float) -> float | None:
@@ -37,15 +37,17 @@ class PatchTable:
 
     def __init__(self, samples: int) -> None:
         """Make room for so many patches."""
-        self._values = {name: np.full(samples, np.nan) for name in _PER_PATCH}
+        self._values = {name: np.full(samples, np.nan) for name in (*_PER_PATCH, *affine_fit.MOMENTS)}
 
     def set(self, first: int, images: torch.Tensor, others: torch.Tensor) -> None:
         """Score a batch, each of shape (n, 1, h, w), whose patches have the rows from `first` on."""
-        for name, score in _PER_PATCH.items():
-            self._values[name][first : first + len(images)] = score(images, others).cpu().numpy()
+        found = {name: score(images, others) for name, score in _PER_PATCH.items()}
+        found |= zip(affine_fit.MOMENTS, affine_fit.moments(images, others), strict=True)
+        for name, values in found.items():
+            self._values[name][first : first + len(images)] = values.cpu().numpy()
 
     def values(self) -> PatchScores:
-        """All scores; a row that was not set is NaN."""
+        """All scores and moments; a row that was not set is NaN."""
         return self._values
 
 

@@ -48,6 +48,21 @@ def of_report(report: Report) -> Headline:
     return Headline(shown, around, best.title, tuple(sentences), _halves(report))
 
 
+def affine_fitted(report: Report) -> str:
+    """What scores with the best affine map say, which do not ask for the right scale."""
+    scores = report.that_counts
+    name, its = report.denoiser.name, scores.affine_fitted
+    best = scores.methods[scores.affine_fitted_best_baseline]
+    around = interval(best.affine_fitted_gain_interval, 2, signed=True)
+    gain = wording.beside(f"{wording.gain(best.affine_fitted_gain_db)} dB", around)
+    shown = "no gain to tell" if best.affine_fitted_gain_db is None else f"a gain of {gain}"
+    return (
+        "With affine fit, each method has the one slope and offset that fit the whole split best, which also compares "
+        f"what predicts up to an affine map: {name} then has {wording.psnr(its.psnr_db)} dB, {shown} over "
+        f"{best.title}, the best baseline with its own."
+    )
+
+
 def blank(probe: BlankProbe) -> str:
     """What the probe with ice that shows nothing says."""
     beyond = probe.correlation / probe.correlation_error if probe.correlation_error else 0.0
@@ -102,7 +117,9 @@ def _halves(report: Report) -> str | None:
         )
     beside = "" if halves.input_psnr_db is None else f"; that of a noisy half is {number(halves.input_psnr_db, 2)} dB"
     spread = "" if halves.mse_interval is None else f", {interval(halves.mse_interval, 6)}"
+    fitted = number(halves.affine_fitted_psnr_db, 2)
+    with_fit = "" if halves.affine_fitted_psnr_db is None else f"; with affine fit it is {fitted} dB"
     return (
         f"From independent halves, without any truth: PSNR against the unknown noise-free image is estimated at "
-        f"{number(halves.psnr_db, 2)} dB (mean squared error {number(halves.mse, 6)}{spread}){beside}."
+        f"{number(halves.psnr_db, 2)} dB (mean squared error {number(halves.mse, 6)}{spread}){with_fit}{beside}."
     )

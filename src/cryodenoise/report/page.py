@@ -116,6 +116,7 @@ def _shown(run: Run, place: int) -> dict[str, Any]:
         "headline": headline.of_report(report),
         "facts": list(_facts(report)),
         "performance": [performance, *second],
+        "affine_fitted": headline.affine_fitted(report),
         "spreads": _spreads(report),
         "examples": [_example(example) for example in images.examples(report, measures)],
         "charts": [_chart(chart, run.charts[chart.name]) for chart in charts.CHARTS if chart.name in run.charts],

@@ -3,7 +3,7 @@
 from cryodenoise.config.report import Report
 from cryodenoise.config.scores import AgainstReference, Scores
 
-_HEADER = ("", "MSE", "MAE", "PSNR/dB", "SSIM", "correlation", "gain/dB", "patches")
+_HEADER = ("", "MSE", "MAE", "PSNR/dB", "SSIM", "correlation", "gain/dB", "fitted/dB", "patches")
 
 
 def render(report: Report) -> str:
@@ -16,10 +16,12 @@ def render(report: Report) -> str:
     if report.halves:
         halves = report.halves
         ours = "lost in the noise of the estimate" if halves.psnr_db is None else f"{_psnr(halves.psnr_db)} dB"
+        fitted = "" if halves.affine_fitted_psnr_db is None else f" (fitted: {_psnr(halves.affine_fitted_psnr_db)} dB)"
         lines.append(
-            f"from independent halves: PSNR against the unknown noise-free image {ours}, of the input "
+            f"from independent halves: PSNR against the unknown noise-free image {ours}{fitted}, of the input "
             f"{_psnr(halves.input_psnr_db)} dB"
         )
+    lines.append("fitted/dB: PSNR under the one slope and offset that fit the whole split best")
     rows_px, columns_px = report.sample_shape
     rate = report.resources.patches_per_s
     speed = "scored" if rate is None else f"{rate:.1f} patches/s"
@@ -54,8 +56,11 @@ def _scores(heading: str, report: Report, scores: AgainstReference) -> list[str]
     others = sorted(scores.methods.values(), key=lambda method: -method.scores.mse)
     rows = [
         _HEADER,
-        *((*_row(each.title, each.scores), _gain(each.gain_db), str(each.samples)) for each in others),
-        (*_row(report.denoiser.name, scores.denoised), "", str(report.samples)),
+        *(
+            (*_row(each.title, each.scores), _gain(each.gain_db), _psnr(each.affine_fitted.psnr_db), str(each.samples))
+            for each in others
+        ),
+        (*_row(report.denoiser.name, scores.denoised), "", _psnr(scores.affine_fitted.psnr_db), str(report.samples)),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     return [

@@ -19,7 +19,8 @@ SCORED = "scored"
 _ORDER = ("input", "bound", "baseline", SCORED)
 _COLUMNS_OF_TEXT = 3  # a table of no more columns holds words rather than numbers
 _HEADER = (
-    "method", "kind", "patches", "PSNR/dB", "gain/dB", "MSE", "MAE", "SSIM", "correlation", "edges"
+    "method", "kind", "patches", "PSNR/dB", "gain/dB", "PSNR/dB with affine fit", "MSE", "MAE", "SSIM", "correlation",
+    "edges",
 )  # fmt: skip
 _TEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -30,7 +31,7 @@ _TEX = {
     "²": r"\textsuperscript{2}",
 }  # fmt: skip
 
-_Row = tuple[int, tuple[str, str, str], Scores, Intervals | None, str]
+_Row = tuple[int, tuple[str, str, str], Scores, Intervals | None, str, str]
 
 
 @dataclass(frozen=True)
@@ -64,30 +65,21 @@ def performance(report: Report, scores: AgainstReference, reference: str) -> Tab
     """What was scored below all others, with 95 % intervals and what it gains over each."""
     rows: list[_Row] = [
         (_ORDER.index(method.kind), (method.title, wording.KINDS[method.kind].partition(",")[0], f"{method.samples:,}"),
-         method.scores, None, beside(wording.gain(method.gain_db), interval(method.gain_interval, 2, signed=True)))
+         method.scores, None, beside(wording.gain(method.gain_db), interval(method.gain_interval, 2, signed=True)),
+         wording.psnr(method.affine_fitted.psnr_db))
         for method in scores.methods.values()
     ]  # fmt: skip
     what = "target, which is the truth" if reference == "target" and report.pairs == "truth" else reference
     label = (report.denoiser.name, wording.KINDS[SCORED], f"{report.samples:,}")
-    rows.append((_ORDER.index(SCORED), label, scores.denoised, scores.intervals, NOTHING))
+    fitted = beside(wording.psnr(scores.affine_fitted.psnr_db), interval(scores.affine_fitted.psnr_interval, 2))
+    rows.append((_ORDER.index(SCORED), label, scores.denoised, scores.intervals, NOTHING, fitted))
     rows.sort(key=lambda row: row[0])
     brackets = "in brackets 95 % intervals" if scores.intervals else "without intervals"
     return Table(
         name=f"performance_against_{reference}",
         caption=f"Performance against the {what}; gain: of {report.denoiser.name} over each; {brackets}",
-        header=(
-            "method",
-            "kind",
-            "patches",
-            "PSNR/dB",
-            "gain/dB",
-            "MSE",
-            "MAE",
-            "SSIM",
-            "correlation",
-            "edges",
-        ),
-        rows=tuple((*label, *_scores(its, around, gain)) for _, label, its, around, gain in rows),
+        header=_HEADER,
+        rows=tuple((*label, *_scores(its, around, gain, fitted)) for _, label, its, around, gain, fitted in rows),
         marked=len(rows) - 1,
     )
 
@@ -249,11 +241,12 @@ def write(output_dir: Path, report: Report) -> list[Path]:
     return written
 
 
-def _scores(scores: Scores, intervals: Intervals | None, gain: str) -> tuple[str, ...]:
+def _scores(scores: Scores, intervals: Intervals | None, gain: str, fitted: str) -> tuple[str, ...]:
     around = {name: getattr(intervals, name, None) for name in ("mse", "psnr_db", "ssim", "correlation")}
     return (
         beside(wording.psnr(scores.psnr_db), interval(around["psnr_db"], 2)),
         gain,
+        fitted,
         beside(number(scores.mse, 6), interval(around["mse"], 6)),
         number(scores.mae, 6),
         beside(number(scores.ssim.mean, 4), interval(around["ssim"], 4)),

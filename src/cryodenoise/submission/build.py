@@ -73,8 +73,13 @@ def find(place: Path) -> Finished:
     report = Report.load_document(results / REPORT_NAME)
     if report.denoiser.kind != "network":
         raise UserError(
-            f"{results}: scored a {report.denoiser.kind}: only a network that `train` made can be submitted, since its "
-            "weights are what others recompute the scores from"
+            f"{results}: scored {report.denoiser.name} ({report.denoiser.kind}): only a network that `train` made can "
+            "be submitted, since its weights are what others recompute the scores from"
+        )
+    if report.training is None:
+        raise UserError(
+            f"{results}: scored {report.denoiser.name}: weights that were imported have no training here to hand in, "
+            "which others could repeat: train the network with `cryodenoise train`, score that, and submit it"
         )
     measures.load(results / measures.NAME, report.measures_sha256)
     model, data = (

@@ -68,7 +68,9 @@ def same_training(package: Package) -> Iterator[Finding]:
     for run in package.runs:
         report, place = run.report, run.report_place
         if report.training is None or report.denoiser.kind != "network":
-            yield Finding(place, f"scored a {report.denoiser.kind}, expected a network that `train` made")
+            yield Finding(
+                place, f"scored {report.denoiser.name!r} ({report.denoiser.kind}), expected a network that `train` made"
+            )
             continue
         record = run.trainings[0].record
         for name in TrainingConditions.model_fields:

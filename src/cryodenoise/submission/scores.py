@@ -1,7 +1,7 @@
 """The rule of the scores in a package: they follow from each other, and from measures.npz."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cryodenoise.config.scores import AgainstReference
 from cryodenoise.dataset import layout as dataset_layout
@@ -73,12 +73,16 @@ def _of_patches(run: Run, of_patches: measures.Measures) -> Iterator[Finding]:
 
 def _beside(sets: AgainstReference) -> Iterator[str]:
     """What is wrong with the best baseline and the spectra, each in one line that begins with its key."""
-    gains = [each.gain_db for each in sets.methods.values() if each.kind != "bound" and each.gain_db is not None]
-    best = sets.methods.get(sets.best_baseline)
-    if best is None or best.kind == "bound":
-        yield f"best_baseline: {sets.best_baseline!r}, expected a baseline of methods"
-    elif best.gain_db is not None and best.gain_db > min(gains) + _SAME:
-        yield f"best_baseline: {sets.best_baseline!r}, over which the gain is not the smallest"
+    methods = {name: each for name, each in sets.methods.items() if each.kind != "bound"}
+    gains = {name: each.gain_db for name, each in methods.items()}
+    yield from _best("best_baseline", sets.best_baseline, gains)
+    fitted = {name: each.affine_fitted_gain_db for name, each in methods.items()}
+    yield from _best("affine_fitted_best_baseline", sets.affine_fitted_best_baseline, fitted)
+    its = {"denoised": (sets.denoised, sets.affine_fitted)}
+    its |= {name: (each.scores, each.affine_fitted) for name, each in sets.methods.items()}
+    for name, (scores, best) in its.items():
+        if best.mse > scores.mse * (1 + _SAME):
+            yield f"{name}: its error is {scores.mse}, under the best affine map {best.mse}, expected no more"
     spectra = sets.spectra
     rings = len(spectra.frequency_per_px)
     curves = spectra.denoised, spectra.noisy_input
@@ -91,3 +95,11 @@ def _beside(sets: AgainstReference) -> Iterator[str]:
         or any(abs(value) > 1 + _SAME for curve in curves for value in curve.frc)
     ):
         yield "spectra: frequencies and powers are positive, and correlations between -1 and 1"
+
+
+def _best(key: str, name: str, gains: Mapping[str, float | None]) -> Iterator[str]:
+    """A best baseline that is none, or over which the gain is not the smallest."""
+    if name not in gains:
+        yield f"{key}: {name!r}, expected a baseline of methods"
+    elif (gain := gains[name]) is not None and gain > min(each for each in gains.values() if each is not None) + _SAME:
+        yield f"{key}: {name!r}, over which the gain is not the smallest"

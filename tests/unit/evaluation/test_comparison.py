@@ -294,3 +294,105 @@ def test_intervals_hold_the_scores() -> None:
         assert method.gain_interval is not None
         assert method.gain_db is not None
         assert method.gain_interval.low < method.gain_db < method.gain_interval.high
+
+
+def line(image: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:
+    """Slope, offset and error of the best line, by numpy over all pixels."""
+    columns = np.stack([image.ravel(), np.ones(image.size)], axis=1)
+    (slope, offset), *_ = np.linalg.lstsq(columns, reference.ravel())
+    return float(slope), float(offset), mse(slope * image + offset, reference)
+
+
+def test_every_method_gets_the_best_line_of_its_own() -> None:
+    of = images(17)
+    of.denoised = (3.0 * of.denoised - 7.0).astype(np.float32).astype(np.float64)
+    found = compared(of)
+    ours = line(of.denoised, of.reference)
+    its = found.affine_fitted
+    assert (its.slope, its.offset, its.mse) == pytest.approx(ours, rel=1e-9)
+    assert its.psnr_db == pytest.approx(-db(ours[2]), rel=1e-9)
+    for name, image in {"noisy_input": of.noisy, **of.others}.items():
+        theirs, method = line(image, of.reference), found.methods[name]
+        fitted = method.affine_fitted
+        assert (fitted.slope, fitted.offset, fitted.mse) == pytest.approx(theirs, rel=1e-9)
+        assert method.affine_fitted_gain_db == pytest.approx(db(theirs[2] / ours[2]), rel=1e-9)
+        assert method.gain_db is not None
+        assert method.gain_db < -20
+    assert (found.methods["noisy_input"].affine_fitted_gain_db or 0) > 2
+    gains = {name: found.methods[name].affine_fitted_gain_db for name in ("noisy_input", *of.others)}
+    assert found.affine_fitted_best_baseline == min(gains, key=lambda name: gains[name] or 0.0)
+
+
+def test_the_noisy_input_with_its_best_line_is_the_scalar_wiener_bound() -> None:
+    found = compared(images(18)).methods
+    fitted, bound = found["noisy_input"].affine_fitted, found["scalar_wiener"]
+    assert {"slope": fitted.slope, "offset": fitted.offset} == pytest.approx(bound.found, rel=1e-9)
+    assert fitted.mse == pytest.approx(bound.scores.mse, rel=1e-9)
+    assert bound.affine_fitted.mse == pytest.approx(bound.scores.mse, rel=1e-9)
+    assert bound.affine_fitted.slope == pytest.approx(1, rel=1e-9)
+
+
+def test_an_affine_map_of_what_is_scored_changes_nothing_that_is_fitted() -> None:
+    of = images(19)
+    plain = compared(of)
+    of.denoised = (0.5 * of.denoised + 1.0).astype(np.float32).astype(np.float64)
+    mapped = compared(of)
+    one, other = plain.affine_fitted, mapped.affine_fitted
+    assert one.psnr_db == pytest.approx(other.psnr_db, abs=1e-5)
+    assert one.psnr_interval is not None
+    assert other.psnr_interval is not None
+    assert one.psnr_interval.model_dump() == pytest.approx(other.psnr_interval.model_dump(), abs=1e-5)
+    assert plain.affine_fitted_best_baseline == mapped.affine_fitted_best_baseline
+    assert mapped.denoised.mse > 10 * plain.denoised.mse
+
+
+def test_a_method_of_a_subset_is_fitted_there_as_is_what_it_is_compared_with() -> None:
+    of = images(20)
+    of.scored = {"more": [1, 5, 7]}
+    part = of.scored["more"]
+    method = compared(of).methods["more"]
+    theirs, ours = (line(image[part], of.reference[part])[2] for image in (of.others["more"], of.denoised))
+    assert method.affine_fitted.mse == pytest.approx(theirs, rel=1e-9)
+    assert method.affine_fitted_gain_db == pytest.approx(db(theirs / ours), rel=1e-9)
+    assert method.affine_fitted_gain_interval is None
+    assert method.affine_fitted.psnr_interval is None
+
+
+def test_a_constant_is_as_good_as_the_mean() -> None:
+    of = images(21)
+    of.denoised = np.full_like(of.denoised, 0.1)
+    found = compared(of).affine_fitted
+    assert found.slope == 0.0
+    assert found.offset == pytest.approx(of.reference.mean(), rel=1e-9)
+    assert found.mse == pytest.approx(of.reference.var(), rel=1e-9)
+
+
+def test_the_line_is_fitted_to_each_draw_anew() -> None:
+    """Of draws by hand: micrographs with replacement, a line for each, quantiles of their PSNRs."""
+    of = images(22)
+    found = compared(of)
+    micrograph = np.arange(PATCHES) * 6 // PATCHES
+    bootstrap = Bootstrap(micrograph, seed=1)
+    psnrs = []
+    for times in bootstrap._times:
+        chosen = np.repeat(np.arange(PATCHES), times.astype(int)[micrograph])
+        psnrs.append(-db(line(of.denoised[chosen], of.reference[chosen])[2]))
+    low, high = np.quantile(psnrs, (bootstrap._tail, 1 - bootstrap._tail))
+    interval = found.affine_fitted.psnr_interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-9)
+    for method in found.methods.values():
+        around, gain = method.affine_fitted_gain_interval, method.affine_fitted_gain_db
+        assert around is not None
+        assert gain is not None
+        assert around.low < gain < around.high
+
+
+def test_what_differs_from_the_reference_by_a_line_has_no_error_once_fitted() -> None:
+    of = images(23)
+    of.denoised = 2 * of.reference
+    found = compared(of)
+    assert found.affine_fitted.slope == pytest.approx(0.5, rel=1e-12)
+    assert (found.affine_fitted.mse, found.affine_fitted.psnr_db) == (0.0, None)
+    assert found.affine_fitted.psnr_interval is None
+    assert found.methods["noisy_input"].affine_fitted_gain_db is None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy import ndimage
 from cryodenoise.config.scores import HalvesEstimate
 from cryodenoise.evaluation.bootstrap import Bootstrap
 from cryodenoise.evaluation.halves import HalvesComparison
+from cryodenoise.metrics.affine_fit import MOMENTS, moments
 from cryodenoise.metrics.spectral import spectra
 from cryodenoise.signal.spectrum import highest_ring, rings
 
@@ -46,23 +48,33 @@ def tensor(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(image.astype(np.float32))[None, None]
 
 
+@dataclass
+class Gathered:
+    halves: HalvesComparison
+    values: dict[str, np.ndarray]
+
+    def result(self, bootstrap: Bootstrap) -> HalvesEstimate:
+        return self.halves.result(self.values, bootstrap)
+
+
 def gathered(
     noisy: np.ndarray,
     denoiser: Denoiser,
     order: list[int] | None = None,
     odd_of: dict[int, int] | None = None,
     dtype: torch.dtype = torch.float32,
-) -> HalvesComparison:
+) -> Gathered:
     odd_of = ODD_OF if odd_of is None else odd_of
     partner = odd_of | {odd: even for even, odd in odd_of.items()}
     denoised = denoiser(noisy)
-    halves = HalvesComparison(odd_of, (SIDE, SIDE), CPU)
+    halves, kept = HalvesComparison(odd_of, (SIDE, SIDE), CPU), np.empty((len(MOMENTS), len(noisy)))
     places = len(noisy) // 2
     for index in order or [each for pair in odd_of.items() for each in pair]:
         ours, input_ = tensor(denoised[index]).to(dtype), tensor(noisy[index])
         other = tensor(noisy[partner.get(index, (index + places) % len(noisy))])
         halves.add(index, ours, input_, other, {"denoised": spectra(ours), "noisy_input": spectra(input_)})
-    return halves
+        kept[:, index] = torch.cat(moments(ours, other)).numpy()
+    return Gathered(halves, dict(zip(MOMENTS, kept, strict=True)))
 
 
 def bootstrap(patches: int = 2 * PLACES, micrographs: int = 10) -> Bootstrap:
@@ -144,9 +156,9 @@ def test_the_order_of_patches_does_not_matter() -> None:
 def test_no_more_than_one_patch_waits_for_its_partner() -> None:
     """Spectra are large: those of a patch that has none must not be kept, or memory grows with the split."""
     _, noisy = simulated(7)
-    assert not gathered(noisy, blurred)._waiting
+    assert not gathered(noisy, blurred).halves._waiting
     alone = gathered(noisy, blurred, list(range(2 * PLACES)), odd_of={})
-    assert not alone._waiting
+    assert not alone.halves._waiting
     found = alone.result(bootstrap())
     assert set(found.frc_noisy) == {0.0}
     assert found.mse == pytest.approx(result(noisy, blurred).mse, rel=1e-12)
@@ -178,3 +190,19 @@ def test_constant_and_half_precision_images_have_finite_values() -> None:
     for dtype, near in ((torch.float16, 1e-3), (torch.bfloat16, 1e-2)):
         found = gathered(noisy, blurred, dtype=dtype).result(bootstrap())
         assert found.mse == pytest.approx(result(noisy, blurred).mse, rel=near)
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_the_estimate_with_the_best_line_is_the_true_error_under_it(name: str) -> None:
+    """Against the truth itself, which the estimate does not know: also of an inverted image."""
+    truth, noisy = simulated(9)
+    denoised = DENOISERS[name](noisy)
+    both = np.concatenate([truth, truth])
+    slope, offset = np.polyfit(denoised.ravel(), both.ravel(), 1)
+    expected = ((slope * denoised + offset - both) ** 2).mean()
+    found = result(noisy, DENOISERS[name])
+    assert found.affine_fitted_mse_interval is not None
+    assert found.affine_fitted_mse_interval.low < expected < found.affine_fitted_mse_interval.high
+    assert found.affine_fitted_mse == pytest.approx(expected, abs=WITHIN * SIGMA**2 * 2 / math.sqrt(noisy.size))
+    assert found.affine_fitted_mse <= found.mse
+    assert found.affine_fitted_psnr_db == pytest.approx(-10 * math.log10(found.affine_fitted_mse))

@@ -5,7 +5,7 @@ import pytest
 from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.config.report import Denoiser
 from cryodenoise.config.schema import Schema
-from cryodenoise.config.scores import AgainstReference, BlankProbe, Method, Scores
+from cryodenoise.config.scores import AffineFitted, AgainstReference, BlankProbe, Method, Scores
 from cryodenoise.evaluation.remarks import remarks
 from cryodenoise.metrics.accumulate import gain_db
 
@@ -31,7 +31,12 @@ def against(ours: float, best: float, affine: float | None = None, curve: float 
         for name, mse in errors.items()
     }
     scores: AgainstReference = partly(
-        AgainstReference, denoised=partly(Scores, mse=ours), methods=methods, best_baseline="wiener"
+        AgainstReference,
+        denoised=partly(Scores, mse=ours),
+        methods=methods,
+        best_baseline="wiener",
+        affine_fitted=partly(AffineFitted, mse=ours),
+        affine_fitted_best_baseline="wiener",
     )
     return scores
 
@@ -101,3 +106,19 @@ def test_what_is_drawn_on_blank_ice_is_told() -> None:
 def test_what_limits_the_scores_is_told(known: dict[str, Any], expected: str) -> None:
     (remark,) = said(against(0.001, 0.01, affine=1.0, curve=0.5), **known)
     assert expected in remark
+
+
+@pytest.mark.parametrize(("changed_db", "told"), [(0.4, False), (0.6, True), (20.0, True)])
+def test_that_a_network_predicts_up_to_an_affine_map_is_told(changed_db: float, told: bool) -> None:
+    scores = against(0.001, 0.01, affine=1.0, curve=0.5)
+    scores.methods["wiener"] = scores.methods["wiener"].model_copy(update={"affine_fitted_gain_db": 1.5})
+    mse, psnr_db = 0.001 * 10 ** (-changed_db / 10), 30 + changed_db
+    fitted = AffineFitted(slope=0.5, offset=-0.25, mse=mse, psnr_db=psnr_db, psnr_interval=None)
+    denoised = partly(Scores, mse=0.001, psnr_db=30.0)
+    scores = scores.model_copy(update={"denoised": denoised, "affine_fitted": fitted})
+    found = said(scores)
+    assert bool(found) == told
+    if told:
+        assert "cnn3 predicts up to an affine map at best: with the best one, x → 0.5 · x − 0.25" in found[0]
+        assert f"{30 + changed_db:.2f} dB instead of 30.00 dB, +1.50 dB over Wiener with its own." in found[0]
+    assert said(scores, denoiser=NETWORK.model_copy(update={"kind": "baseline"})) == []

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryodenoise.metrics.accumulate import PatchTable, gain_db, mean, psnr_db, scores_of, spread
+from cryodenoise.metrics.affine_fit import MOMENTS
 from noisy_pairs import pair
 
-NAMES = {"mse", "mae", "ssim", "correlation", "edge_preservation"}
+NAMES = {"mse", "mae", "ssim", "correlation", "edge_preservation", *MOMENTS}
 numbers = st.floats(-1e6, 1e6)
 
 
