@@ -30,6 +30,7 @@ $(VENV)/program: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/development: $(VENV)/program requirements-dev.txt requirements-tensorboard.txt requirements-onnx.txt
+$(VENV)/development: $(VENV)/program requirements-dev.txt requirements-tensorboard.txt requirements-onnx.txt requirements-topaz.txt
 	$(BIN)/python -m pip install -qq $(INDEX) -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install -qq --no-deps -r requirements-topaz.txt
 	@touch $@

@@ -44,7 +44,7 @@ def figures_of(name: str, side_px: int, tile_px: int, threads: int, device_name:
     module = MODELS[name].build()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(torch.rand(1, 1, PATCH_PX, PATCH_PX))
-    model = of_network(MODELS[name], module, name, "0" * 64, trained_on, "fp32", device, own=False)
+    model = of_network(MODELS[name], module, name, "0" * 64, "p95", True, trained_on, "fp32", device, own=False)
     chosen = choose_tile(model, [(side_px, side_px)], device, LIMIT_GIB) if tile_px < 0 else tile_px or None
 
     def seconds(work: Callable[[], object]) -> float:

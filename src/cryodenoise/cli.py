@@ -46,7 +46,8 @@ def _report(options: argparse.Namespace, words: list[str]) -> int:
     """Run a command and tell how it ended."""
     console = Console()
     try:
-        log_dir = options.workspace / "logs" if options.command == "pipeline" else getattr(options, "log_dir", None)
+        in_workspace = options.command in ("pipeline", "compare")
+        log_dir = options.workspace / "logs" if in_workspace else getattr(options, "log_dir", None)
         rank = ranks.of_environment().rank if options.command in ("preprocess", "train") else 0
         if log_dir:
             make_directory(log_dir)
@@ -77,7 +78,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         schema = getattr(import_module(module), name).model_json_schema()
         console.say(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1))
         return 0
-    command: Callable[..., int | None] = getattr(import_module(f"cryodenoise.tasks.{options.command}"), options.command)
+    task = options.command.replace("-", "_")
+    command: Callable[..., int | None] = getattr(import_module(f"cryodenoise.tasks.{task}"), task)
     given = {name: value for name, value in vars(options).items() if name not in ("command", "debug", "log_dir")}
     return command(**given, console=console) or 0
 

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from cryodenoise import __version__
+from cryodenoise import __version__, epilogs
 from cryodenoise.config.denoising import DenoiseParameters
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Parameters
@@ -16,11 +16,13 @@ DOCUMENTS = {
     "exposure": ("cryodenoise.config.exposure", "ExposureRecord"),
     "dataset": ("cryodenoise.config.documents", "DatasetRecord"),
     "training": ("cryodenoise.config.training_record", "TrainingRecord"),
+    "imported": ("cryodenoise.config.imported_record", "ImportedRecord"),
     "report": ("cryodenoise.config.report", "Report"),
     "denoised": ("cryodenoise.config.denoising", "DenoisedRecord"),
     "submission": ("cryodenoise.config.submission", "Manifest"),
     "leaderboard": ("cryodenoise.config.submission", "Leaderboard"),
     "reference": ("cryodenoise.config.reference", "Reference"),
+    "comparison": ("cryodenoise.config.comparison", "ComparisonRecord"),
 }
 """Module and name of the schema of each document."""
 
@@ -45,74 +47,6 @@ _TASKS: dict[str, tuple[tuple[str, ...], str, type[Parameters]]] = {
         TestParameters,
     ),
 }
-_EPILOG = """\
-A task can be named as MLCube names it: `cryodenoise run/smoke/train.yaml …` is `cryodenoise train
---parameters_file run/smoke/train.yaml …`. A task that was interrupted is run again to go on; one that was
-finished finds nothing to do. Exit codes: 0 done; 1 a fault of the program, of a check findings, of `plan` something
-that does not fit; 2 a mistake in what was given, with a message that says what to do; 130 and 143 stopped by Ctrl-C
-and by SIGTERM.
-"""
-
-
-_PLAN = """\
-Nothing is fetched, and nothing stays written: for a second or two, code of the tasks runs on made-up data, and a file
-of 64 MB is written and read beside the workspace, to tell how fast this machine is. Times are estimates that rest on
-that. Exit code 1 if something does not fit.
-"""
-_CHECK = """\
-Every file is read once. Each finding is one line: a rule, the place, what was found and what was expected. Exit codes:
-0 no finding, 1 findings, 2 no such folder.
-"""
-_CHECK_LOGS = """\
-`test` writes a log for each training that it scores: result_0.txt, …. Each finding is one line. Exit codes: 0 no
-finding, 1 findings, 2 no log.
-"""
-_SUBMIT = """\
-Gathers reports, logs, weights and documents into ORG/cryodenoise/SYSTEM/DESCRIPTOR/ and an archive of it, the same
-bytes from the same files. docs/RULES.md says what a valid run is. Exit codes: 0 done, 1 `check` would refuse it, and
-nothing was written.
-"""
-_VERIFY = """\
-Checks the package, scores its weights on data_dir, and holds every figure against the one submitted. Exit codes: 0 all
-are within their tolerance, 1 some differ or `check` refuses the package.
-"""
-_LEADERBOARD = """\
-Writes leaderboard.json, leaderboard.md, leaderboard.html and reports/, a page of each. Packages that `check` refuses
-are named, with its findings, and not ranked.
-"""
-_INSPECT = """\
-Writes contact_sheet.png (target, input, difference, and the truth where there is one beside the target), histograms.png
-and power_spectra.png of patches spread evenly over the splits; the same dataset gives the same patches. A sample that
-was altered is refused, as in training.
-"""
-_PICTURE = """\
-Writes exposure.png (the micrograph, its particles, its truth and its halves, as far as they are there) and spectrum.png
-(its power spectrum, with the zeros of the contrast transfer where the defocus is known).
-"""
-_DENOISE = """\
-Each micrograph becomes an MRC file of its name in the output folder, in its own units, with pixel size, origin and
-extended header kept; denoised.json tells of all. Run again, it goes on at the file where it was stopped. With the sums
-of even and odd frames, denoised.json and the last lines tell what was gained, without bias; without them nothing is.
-docs/DENOISING.md has more: STAR files, RELION, cryoSPARC. Exit codes: 0 all were denoised, 1 some were left out, 2 it
-stopped at a mistake.
-
-keys of the run file, with their defaults; each is also a word of the command line, such as --mode float16:
-"""
-_REPORT = """\
-Reads report.json and measures.npz of each folder, and nothing else. Of one folder it writes report.html, a page that
-needs nothing but a browser, figures/ (PNG and PDF) and tables/ (Markdown and LaTeX); of several, comparison.html, on
-which they stand side by side, the largest gain over the best classical baseline first.
-"""
-_EXPORT = """\
-Writes one file that says itself how to normalise micrographs for it and how to come back (docs/FORMATS.md), once
-onnxruntime was seen to compute it as PyTorch does. Needs the packages of requirements-onnx.txt.
-"""
-_CLEAN = """\
-A folder raw/, data/, model/ or results/ of the workspace is emptied if its document (or, of unfinished work,
-unfinished.json) says that it was made from this run set's run file of the task, as this version reads it. Only files
-that tasks write are removed: of raw/ those that `download` noted, so neither micrographs of one's own nor the targets
-of links. Anything else stays, and is named. Logs go when no other work is left.
-"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(
         prog="cryodenoise",
         description="A reproducible benchmark of cryo-EM denoising: download → preprocess → train → test.",
-        epilog=_EPILOG,
+        epilog=epilogs.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -161,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="gets raw/, data/, …, logs/")
     command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs of your own")
     _add_code_dir(command)
+    _add_compare(add)
     _add_denoise(add)
     _add_workspace_commands(add)
     _add_submission_commands(add)
@@ -176,14 +111,28 @@ def _keys_told(schema: type[Parameters]) -> str:
     return "\n".join(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="      ") for line in lines)
 
 
+def _add_compare(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """The command that sets systems side by side."""
+    command = add("compare", "train and score several systems on the same tracks, side by side", epilogs.COMPARE)
+    command.add_argument("parameters_file", type=Path, metavar="RUN_FILE", help="such as run/compare.yaml")
+    command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="gets a folder for each track")
+    own = "micrographs of your own, for the tracks that download none"
+    command.add_argument("--raw_dir", type=Path, metavar="DIR", help=own)
+    _add_code_dir(command)
+    where = "gets tables and page (default: the workspace)"
+    command.add_argument("--output_dir", type=Path, metavar="DIR", help=where)
+    command.add_argument("--tracks", nargs="+", metavar="NAME", help="these tracks alone")
+    command.add_argument("--leave_out", nargs="+", default=[], metavar="NAME", help="all systems but these")
+
+
 def _add_denoise(add: Callable[..., argparse.ArgumentParser]) -> None:
     """The command that uses what was trained."""
     what = "denoise your own micrographs with a trained network, a classical filter, or the model that is shipped"
-    command = add("denoise", what, _DENOISE + _keys_told(DenoiseParameters))
+    command = add("denoise", what, epilogs.DENOISE + _keys_told(DenoiseParameters))
     inputs = "micrographs (MRC, TIFF): files, folders, patterns, or a STAR file of RELION"
     command.add_argument("inputs", nargs="*", metavar="INPUT", help=inputs)
-    told = "folder that `train` wrote, package of `submit`, file of `export`, or baseline/NAME (default: shipped model)"
-    command.add_argument("--model", metavar="MODEL", help=told)
+    told = "folder that `train` wrote, package of `submit`, file of `export`, baseline/NAME, or topaz/NAME"
+    command.add_argument("--model", metavar="MODEL", help=f"{told} (default: shipped model)")
     output = command.add_mutually_exclusive_group(required=True)
     where = "gets the denoised micrographs and denoised.json"
     output.add_argument("--output_dir", "--denoised_dir", type=Path, metavar="DIR", help=where)
@@ -214,7 +163,7 @@ def _add_denoise(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that look at a workspace before and after the tasks."""
     run_set = "folder of run files, such as run/smoke"
-    command = add("plan", "tell what the tasks of a run set will take, against what this machine has", _PLAN)
+    command = add("plan", "tell what the tasks of a run set will take, against what this machine has", epilogs.PLAN)
     command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
     command.add_argument(
         "--workspace", type=Path, default=Path(), metavar="DIR", help="folder that will get raw/, data/, … (default: .)"
@@ -222,15 +171,19 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
     command.add_argument("--raw_dir", type=Path, metavar="DIR", help="micrographs that are there already")
     _add_code_dir(command)
     what = "hold a folder that a task wrote, a whole workspace, or a submission against its documents and the rules"
-    command = add("check", what, _CHECK)
+    command = add("check", what, epilogs.CHECK)
     given = "raw/, data/, model/, results/, a workspace, or a package that `submit` wrote"
     command.add_argument("directory", type=Path, metavar="PLACE", help=given)
     command.add_argument("--json", action="store_true", help="tell what was found as JSON, and nothing else")
     _add_code_dir(command)
-    command = add("check_logs", "hold the logs in results_dir against MLCommons' compliance checker", _CHECK_LOGS)
+    command = add(
+        "check_logs", "hold the logs in results_dir against MLCommons' compliance checker", epilogs.CHECK_LOGS
+    )
     command.add_argument("--results_dir", type=Path, required=True, metavar="DIR", help=_ROLES["results_dir"])
     command.add_argument("--log_dir", type=Path, metavar="DIR", help="folder that gets check_logs.log")
-    command = add("inspect", "draw patches of a dataset, their histograms and power spectra as PNG files", _INSPECT)
+    command = add(
+        "inspect", "draw patches of a dataset, their histograms and power spectra as PNG files", epilogs.INSPECT
+    )
     command.add_argument("data_dir", type=Path, metavar="DATA_DIR", help=_ROLES["data_dir"])
     command.add_argument(
         "--output_dir", type=Path, metavar="DIR", help="gets the figures (default: figures/ beside DATA_DIR)"
@@ -238,22 +191,30 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
     command.add_argument(
         "--patches", type=int, default=6, metavar="N", help="how many patches to look at, 3 to 24 (default: 6)"
     )
-    command = add("picture", "draw a micrograph, what is known of it, and its power spectrum as PNG files", _PICTURE)
+    command = add(
+        "picture", "draw a micrograph, what is known of it, and its power spectrum as PNG files", epilogs.PICTURE
+    )
     command.add_argument("raw_dir", type=Path, metavar="RAW_DIR", help="folder of micrographs")
     command.add_argument("--micrograph", metavar="NAME", help="file name of one of them (default: the first)")
     command.add_argument(
         "--output_dir", type=Path, metavar="DIR", help="gets the figures (default: pictures/ beside RAW_DIR)"
     )
-    command = add("report", "draw page, figures and tables of results, or several results side by side", _REPORT)
+    command = add("report", "draw page, figures and tables of results, or several results side by side", epilogs.REPORT)
     command.add_argument("results_dirs", type=Path, nargs="+", metavar="RESULTS", help=_ROLES["results_dir"])
     where = "gets the files (default: RESULTS itself, if it is but one)"
     command.add_argument("--output_dir", type=Path, metavar="DIR", help=where)
-    command = add("export", "write a trained network as an ONNX file for other programs", _EXPORT)
+    command = add("export", "write a trained network as an ONNX file for other programs", epilogs.EXPORT)
     told = "folder that `train` wrote, or package of `submit` (default: shipped model)"
     command.add_argument("--model", metavar="MODEL", help=told)
     command.add_argument("--output", type=Path, required=True, metavar="FILE.onnx", help="the file")
     _add_code_dir(command)
-    command = add("clean", "remove what the tasks of a run set left in a workspace, asking first", _CLEAN)
+    command = add("import-weights", "make a model folder of another program's weights, as docs/SYSTEMS.md tells")
+    command.add_argument("--from", dest="origin", choices=("v28f",), required=True, help="the program")
+    command.add_argument("directory", type=Path, metavar="DIR", help="folder of conv1_weights.bin, …, conv3_bias.bin")
+    command.add_argument("--data_dir", type=Path, required=True, metavar="DATA", help="tells which order is right")
+    command.add_argument("--output_dir", type=Path, required=True, metavar="MODEL", help="gets what `test` can score")
+    command.add_argument("--order", default="auto", metavar="NAME", help="of the values (default: auto, the best)")
+    command = add("clean", "remove what the tasks of a run set left in a workspace, asking first", epilogs.CLEAN)
     command.add_argument("run_set", type=Path, metavar="RUN_SET", help=run_set)
     command.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="folder of raw/, data/, …, logs/")
     command.add_argument("--yes", action="store_true", help="do not ask")
@@ -261,8 +222,7 @@ def _add_workspace_commands(add: Callable[..., argparse.ArgumentParser]) -> None
 
 def _add_submission_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that hand results in, and that judge those handed in."""
-    package = "a package that `submit` wrote: its archive, or the folder"
-    command = add("submit", "pack results so that anyone can check, verify and rank them", _SUBMIT)
+    command = add("submit", "pack results so that anyone can check, verify and rank them", epilogs.SUBMIT)
     results = "workspaces, or folders that `test` wrote: runs of one network on one set"
     command.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help=results)
     command.add_argument("--org", required=True, metavar="NAME", help="who submits")
@@ -279,12 +239,12 @@ def _add_submission_commands(add: Callable[..., argparse.ArgumentParser]) -> Non
         metavar="DIR",
         help="gets the package (default: submission)",
     )
-    command = add("verify", "recompute the scores of a package from its weights", _VERIFY)
-    command.add_argument("package", type=Path, metavar="PACKAGE", help=package)
+    command = add("verify", "recompute the scores of a package from its weights", epilogs.VERIFY)
+    command.add_argument("package", type=Path, metavar="PACKAGE", help="what `submit` wrote: archive or folder")
     command.add_argument("--data_dir", type=Path, required=True, metavar="DIR", help="your own copy of the dataset")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     _add_code_dir(command)
-    command = add("leaderboard", "check the packages of a folder and rank them", _LEADERBOARD)
+    command = add("leaderboard", "check the packages of a folder and rank them", epilogs.LEADERBOARD)
     command.add_argument("folder", type=Path, metavar="FOLDER", help="holds packages: archives, or folders")
     command.add_argument("--output_dir", type=Path, metavar="DIR", help="gets the leaderboard (default: FOLDER)")
 

@@ -400,15 +400,16 @@ def test_a_baseline_that_was_left_out_is_missed(
         scores = report["against_truth"]
         scores["methods"] = {name: each for name, each in scores["methods"].items() if each["kind"] != "baseline"}
         best.update(best_baseline="noisy_input", gain_db=scores["methods"]["noisy_input"]["gain_db"])
-        scores["best_baseline"] = "noisy_input"
+        scores["best_baseline"] = scores["affine_fitted_best_baseline"] = "noisy_input"
 
     packed.edit(REPORT, without_the_best)
     line_of(packed, "result", lambda event: {**event, "value": {**event["value"], **best}})
     assert packed.found() == []
     assert main(["verify", str(packed.path), f"--data_dir={made_once / 'data'}", "--device=cpu"]) == 1
     differs = [line for line in capsys.readouterr().out.splitlines() if "DIFFERS" in line]
-    assert len(differs) == 1
+    assert len(differs) == 2
     assert "gain over the best baseline against the truth" in differs[0]
+    assert "gain over the best baseline with affine fits against the truth" in differs[1]
 
 
 def test_what_was_trained_in_bf16_is_verified_in_fp32(

@@ -10,7 +10,7 @@ import cryodenoise
 
 PACKAGE = Path(cryodenoise.__file__).parent
 FLOORS = {
-    "cli": 6, "commands": 6, "__main__": 6, "tasks": 6,
+    "cli": 6, "commands": 6, "epilogs": 6, "__main__": 6, "tasks": 6,
     "report": 5, "estimates": 5, "submission": 5,
     "preprocessing": 4, "training": 4, "evaluation": 4,
     "sources": 3, "inference": 3,

@@ -7,7 +7,7 @@ from cryodenoise.cli import main, normalized
 
 COMMANDS = [
     "download", "preprocess", "train", "test", "pipeline", "plan", "check", "check_logs", "inspect", "report",
-    "clean", "info", "schema",
+    "clean", "info", "schema", "import-weights",
 ]  # fmt: skip
 
 

@@ -17,8 +17,9 @@ class DenoiseParameters(Parameters):
         {"device", "memory_limit_gib", "tile_px", "preview", "on_bad_micrograph", "dose_e_per_a2"}
     )
 
-    model: str | None = Field(None, pattern=r"^baseline/")
-    """`baseline/NAME` for a classical filter; null takes the model that is given, or without one the shipped model."""
+    model: str | None = Field(None, pattern=r"^(baseline|topaz)/")
+    """`baseline/NAME` for a classical filter, `topaz/NAME` for a network of Topaz-Denoise; null takes the model that is
+    given, or without one the shipped model."""
     stacks: Literal["sum", "each"] = "sum"
     """Of a file with several images: `sum` adds them up, as the frames of a movie, `each` denoises each for itself and
     writes a stack."""

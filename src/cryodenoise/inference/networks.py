@@ -23,7 +23,9 @@ def of_network(
     module: nn.Module,
     name: str,
     digest: str,
-    trained_on: TrainedOn,
+    normalization: str,
+    clipped: bool,
+    trained_on: TrainedOn | None,
     precision: str,
     device: torch.device,
     own: bool,
@@ -35,7 +37,9 @@ def of_network(
         module: With its weights, anywhere; it comes to the device, in evaluation mode.
         name: What messages and documents call it.
         digest: SHA-256 of its weights.
-        trained_on: What it saw in training.
+        normalization: Rule by which the intensities that it knows came to [0, 1].
+        clipped: Whether intensities beyond were clipped there.
+        trained_on: What it saw in training; None where nothing is known of it.
         precision: `fp32`, `bf16` or `fp16`, in which its convolutions compute; the result is float32.
         device: Where it computes.
         own: Whether its code is the user's, whose faults are told as such.
@@ -55,8 +59,8 @@ def of_network(
     counted = bytes_per_px(measured, multiple)
     denoise = as_denoiser(devices.place(module, device), name, own, "denoising")
     return Model(
-        name, digest, _in_precision(denoise, precision, device), trained_on.normalization, trained_on.clipped, multiple,
-        reach, counted, trained_on,
+        name, digest, _in_precision(denoise, precision, device), normalization, clipped, multiple, reach, counted,
+        trained_on,
     )  # fmt: skip
 
 

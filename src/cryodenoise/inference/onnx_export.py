@@ -31,6 +31,7 @@ _TRIALS = 4
 RULES_IN_WORDS = {
     "p95": "offset = 0; scale = the 95th percentile of the pixels above 0",
     "p1_p99": "offset = the 1st percentile of all pixels; scale = the 99th percentile of all pixels - offset",
+    "none": "offset = 0; scale = 1",
 }
 """The rules of signal.normalize, for who reads the file."""
 

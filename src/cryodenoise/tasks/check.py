@@ -9,6 +9,7 @@ from typing import Any
 
 from cryodenoise.claims import MARKER_NAME, entries
 from cryodenoise.config.documents import DatasetRecord, DownloadRecord
+from cryodenoise.config.imported_record import ImportedRecord
 from cryodenoise.config.report import Report
 from cryodenoise.config.schema import Document
 from cryodenoise.config.training_record import TrainingRecord
@@ -17,14 +18,14 @@ from cryodenoise.dataset import check as dataset_rules
 from cryodenoise.errors import UserError
 from cryodenoise.evaluation import check as results_rules
 from cryodenoise.findings import Finding, Rule, rule
-from cryodenoise.models import name_of
+from cryodenoise.models import imported, name_of
 from cryodenoise.models.code_folder import require_folder
 from cryodenoise.sources import check as raw_rules
 from cryodenoise.sources.record import contents, counted
 from cryodenoise.submission import logs as log_rules
 from cryodenoise.submission.check import checked, is_package
 from cryodenoise.tasks.findings_told import Told, as_json, tell
-from cryodenoise.tasks.folders import KINDS, Kind, is_unfinished, kind_of, read_json
+from cryodenoise.tasks.folders import IMPORTED, KINDS, Kind, is_unfinished, kind_of, read_json
 from cryodenoise.training import check as model_rules
 from cryodenoise.training.record import folder_of, repeats_in
 
@@ -77,12 +78,17 @@ def _check_workspace(directory: Path, code_dir: Path | None, told: Told) -> None
                 "workspace"
             )
         for folder, kind in folders:
-            _check_folder(folder, kind, code_dir, told)
+            _check_folder(folder, IMPORTED if _is_imported(folder) else kind, code_dir, told)
         told.apply(FITTING, directory)
 
 
 def _has_work(folder: Path) -> bool:
     return kind_of(folder) is not None
+
+
+def _is_imported(folder: Path) -> bool:
+    """Whether a folder of a workspace holds imported weights in the place of a training."""
+    return folder.name == IMPORTED.name and kind_of(folder) is IMPORTED
 
 
 @rule("FOLDER-1", "the work in the folder is finished")
@@ -192,6 +198,8 @@ def _rules_of(
             return dataset_rules.RULES, dataset_rules.DatasetFolder(folder, document, console)
         case TrainingRecord():
             return model_rules.RULES, model_rules.open_folder(folder, document, code_dir, console)
+        case ImportedRecord():
+            return imported.RULES, imported.ImportedFolder(folder, document)
         case Report():
             return (*results_rules.RULES, log_rules.of_results), results_rules.ResultsFolder(folder, document)
     raise AssertionError(document.FORMAT)
@@ -207,13 +215,15 @@ def _amount(document: Document) -> tuple[str, int]:
             return f"{samples:,} inputs and targets", sum(file.size_bytes for file in document.files)
         case TrainingRecord():
             return f"weights of {name_of(document.model)}", 0
+        case ImportedRecord():
+            return f"weights of {imported.title(document)}", 0
     return "scores", 0
 
 
 def _at(workspace: Path, name: str, *keys: str) -> Any:
     """A value in the document of one of the folders; None where there is none."""
     kind = next(kind for kind in KINDS if kind.name == name)
-    value: Any = read_json(workspace / name / kind.document_name)
+    value: Any = read_json(workspace / name / (IMPORTED if _is_imported(workspace / name) else kind).document_name)
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -229,6 +239,8 @@ def made_from_each_other(workspace: Path) -> Iterator[Finding]:
         ("results", "dataset_identity", _at(workspace, "results", "dataset_identity"), dataset),
         ("results", "training.weights.sha256", _at(workspace, "results", "training", "weights", "sha256"), weights),
     ]
+    if _is_imported(workspace / "model") and _at(workspace, "results", "denoiser", "parameters"):
+        links.append(("results", "denoiser.sha256", _at(workspace, "results", "denoiser", "sha256"), weights))
     for name, key, found, expected in links:
         if found is not None and expected is not None and found != expected:
             shown = (f"{value[:16]}…" if isinstance(value, str) else "another run file" for value in (found, expected))

@@ -1,4 +1,4 @@
-"""What `test` scores: the network of a training, a classical filter, or another program's images."""
+"""What `test` scores: a network that was trained, imported or published, a filter, or another program's images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from cryodenoise.baselines import choose as choose_baseline
 from cryodenoise.baselines.baseline import Denoise
 from cryodenoise.claims import entries
 from cryodenoise.config.documents import DatasetRecord
+from cryodenoise.config.imported_record import ImportedRecord
 from cryodenoise.config.report import Denoiser
 from cryodenoise.config.run_files import TestParameters
 from cryodenoise.config.training import ImportedModel
@@ -18,7 +19,7 @@ from cryodenoise.errors import UserError
 from cryodenoise.evaluation import references
 from cryodenoise.evaluation.predictions import PredictionsReader, open_predictions
 from cryodenoise.evaluation.scored import Scored
-from cryodenoise.models import Network, require_takes
+from cryodenoise.models import Network, imported, parameter_count, require_takes, topaz
 from cryodenoise.models.denoiser import as_denoiser
 from cryodenoise.training.checkpoints import load_network
 from cryodenoise.training.record import network_of, open_trainings
@@ -33,8 +34,10 @@ class Source:
     Attributes:
         inputs: What identifies it.
         trainings: Of a network, its own and those of other seeds; else none.
+        imported: Of a network that was not trained here, its folder and record.
         network: Of a network.
         baseline: Name of a filter.
+        published: Name of a published network.
         predictions: Images of another program.
     """
 
@@ -42,7 +45,18 @@ class Source:
     trainings: list[tuple[Path, TrainingRecord]]
     network: Network | None = None
     baseline: str | None = None
+    published: str | None = None
     predictions: PredictionsReader | None = None
+    imported: tuple[Path, ImportedRecord] | None = None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader must know of how it was made."""
+        if self.imported:
+            return imported.remarks(self.imported[1])
+        if self.published:
+            return [topaz.REMARK]
+        return self.trainings[0][1].remarks if self.trainings else []
 
 
 def choose(
@@ -65,6 +79,8 @@ def choose(
                 f"{parameters_file}: model: {parameters.model}, beside --predictions {predictions}: give the one or "
                 "the other"
             )
+        if parameters.model.startswith(topaz.PREFIX):
+            return _published(parameters.model, f"{parameters_file}: model", dataset)
         name = parameters.model.removeprefix(_BASELINE)
         choose_baseline(name, f"{parameters_file}: model")
         return Source({"baseline": name}, [], baseline=name)
@@ -73,13 +89,26 @@ def choose(
         return Source({"predictions": images.sha256}, [], predictions=images)
     if model_dir is None:
         raise UserError(
-            f"{parameters_file}: nothing to score: give --model_dir, --predictions, or `model: baseline/NAME`"
+            f"{parameters_file}: nothing to score: give --model_dir, --predictions, or `model: baseline/NAME` or "
+            "`model: topaz/NAME`"
         )
+    if (model_dir / imported.DOCUMENT_NAME).is_file():
+        brought = imported.open_imported(model_dir)
+        network = imported.network_of(brought, model_dir)
+        require_takes(network, dataset.sample_shape, f"{model_dir / imported.DOCUMENT_NAME}: model")
+        return Source({"weights": brought.weights.sha256}, [], network=network, imported=(model_dir, brought))
     trainings = open_trainings(model_dir)
     network = network_of(trainings[0][1], model_dir, code_dir)
     require_takes(network, dataset.sample_shape, f"{model_dir / 'training.json'}: model")
     weights = [record.weights.sha256 for _, record in trainings]
     return Source({"weights": weights[0] if len(weights) == 1 else weights}, trainings, network=network)
+
+
+def _published(name: str, place: str, dataset: DatasetRecord) -> Source:
+    published = topaz.find(name, place)
+    topaz.require_takes(name, dataset.sample_shape, place)
+    topaz.load(name, place)  # what is missing is told before anything is read
+    return Source({"published": published.sha256}, [], published=name)
 
 
 def ready(source: Source, data_dir: Path, dataset: DatasetRecord, device: torch.device) -> Scored:
@@ -105,8 +134,28 @@ def ready(source: Source, data_dir: Path, dataset: DatasetRecord, device: torch.
             )
         denoiser = Denoiser(kind="baseline", name=baseline.title, parameters=None, found=fitted.parameters, sha256=None)
         return Scored(denoiser, lambda _, noisy: fitted.denoise(noisy), fitted.denoise)
-    assert source.network, "a source is one of three"
-    network, (first, *others) = source.network, source.trainings
+    if name := source.published:
+        module = devices.place(topaz.load(name, "model"), device)
+        published = Denoiser(
+            kind="published",
+            name=name,
+            parameters=parameter_count(module),
+            found={},
+            sha256=topaz.find(name, "model").sha256,
+        )
+        of_image = as_denoiser(module, name, own=False, work="scoring")
+        return Scored(published, lambda _, noisy: of_image(noisy), of_image)
+    assert source.network, "a source is one of five"
+    network = source.network
+    if source.imported:
+        folder, brought = source.imported
+        module = devices.place(imported.load(brought, folder), device)
+        of_weights = as_denoiser(module, network.name, False, "scoring")
+        denoiser = Denoiser(
+            kind="network", name=network.name, parameters=brought.parameters, found={}, sha256=brought.weights.sha256
+        )
+        return Scored(denoiser, lambda _, noisy: of_weights(noisy), of_weights)
+    first, *others = source.trainings
 
     def denoise(path: Path, record: TrainingRecord) -> Denoise:
         module = devices.place(load_network(path / record.weights.name, network), device)

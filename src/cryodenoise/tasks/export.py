@@ -30,7 +30,7 @@ def export(model: str | None, output: Path, code_dir: Path | None, console: Cons
         raise UserError(f"{output}: {found}, expected the name of a file *.onnx: give another --output")
     trained = open_network(model, code_dir)
     make_directory(output.parent)
-    described = of_network(*trained[:5], "fp32", torch.device("cpu"), trained.own)
+    described = of_network(*trained[:7], "fp32", torch.device("cpu"), trained.own)
     network = replace(trained.network, multiple_px=described.multiple_px)  # of one's own it was measured
     onnx_export.export(output, network, trained.module, described)
     console.say(

@@ -1,4 +1,4 @@
-"""What `denoise` and `export` are given to denoise with: a training, a package, an ONNX file, a filter, or nothing."""
+"""What `denoise` and `export` are given to denoise with: a model folder, a package, an ONNX file, a filter, nothing."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import cryodenoise
+from cryodenoise import devices
 from cryodenoise.baselines import BASELINES, Batches, Fitted, Known
 from cryodenoise.baselines import choose as choose_baseline
 from cryodenoise.config.documents import DatasetRecord
@@ -21,10 +22,12 @@ from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.errors import UserError
 from cryodenoise.evaluation import references
 from cryodenoise.inference import networks
+from cryodenoise.inference.memory import bytes_per_px
 from cryodenoise.inference.model import Model
 from cryodenoise.inference.onnx_model import open_onnx
 from cryodenoise.inference.onnx_session import computing_device
-from cryodenoise.models import Network
+from cryodenoise.models import Network, imported, topaz
+from cryodenoise.models.denoiser import as_denoiser
 from cryodenoise.submission.check import checked, is_package
 from cryodenoise.training.checkpoints import load_network
 from cryodenoise.training.record import DOCUMENT_NAME, network_of, open_training
@@ -35,43 +38,58 @@ SHIPPED = Path(cryodenoise.__file__).parent / "reference/shipped"
 
 
 class Trained(NamedTuple):
-    """A network that was trained."""
+    """A network that was trained, here or elsewhere."""
 
     network: Network
     module: nn.Module
     name: str
     digest: str
     """SHA-256 of its weights."""
-    trained_on: TrainedOn
+    normalization: str
+    """Rule by which the intensities that it knows came to [0, 1]."""
+    clipped: bool
+    """Whether intensities beyond were clipped there."""
+    trained_on: TrainedOn | None
+    """None of imported weights: that is not known."""
     own: bool
     """Whether its code is the user's."""
 
 
 def open_network(given: str | None, code_dir: Path | None) -> Trained:
-    """The network of a training, of a package, or the one that is shipped.
+    """The network of a training, of a package, of imported weights, or the one that is shipped.
 
     Args:
-        given: Folder that `train` wrote, a workspace, or a package; None takes the shipped model.
+        given: Folder that `train` or `import-weights` wrote, a workspace, or a package; None takes the shipped model.
         code_dir: Code of a network of one's own.
 
     Raises:
         UserError: If there is none, or it was altered.
     """
     with _folder(given) as folder:
+        if not (folder / DOCUMENT_NAME).is_file():
+            return _imported(folder)
         record = open_training(folder)
         network = network_of(record, folder, code_dir)
         module = load_network(folder / record.weights.name, network)
         name = f"{network.name} as shipped" if given is None else network.name
-        return Trained(
-            network, module, name, record.weights.sha256, record.trained_on, isinstance(record.model, ImportedModel)
-        )
+        seen, own = record.trained_on, isinstance(record.model, ImportedModel)
+        return Trained(network, module, name, record.weights.sha256, seen.normalization, seen.clipped, seen, own)
+
+
+def _imported(folder: Path) -> Trained:
+    """The network of imported weights, at home where they were seen to work."""
+    record = imported.open_imported(folder)
+    network, module = imported.network_of(record, folder), imported.load(record, folder)
+    digest = record.weights.sha256
+    return Trained(network, module, network.name, digest, record.normalization, record.clipped, None, False)
 
 
 @contextmanager
 def _folder(given: str | None) -> Iterator[Path]:
-    """The folder of training.json and weights."""
+    """The folder of training.json or imported.json, and weights."""
     path = SHIPPED if given is None else Path(given)
-    places = [place for place in (path, path / "model") if (place / DOCUMENT_NAME).is_file()]
+    names = (DOCUMENT_NAME, imported.DOCUMENT_NAME)
+    places = [place for place in (path, path / "model") if any((place / name).is_file() for name in names)]
     if places:
         yield places[0]
         return
@@ -86,7 +104,8 @@ def _folder(given: str | None) -> Iterator[Path]:
 
 
 _EXPECTED = (
-    f"the folder that `train` wrote, a package of `submit`, a file {ONNX_SUFFIX} of `export`, or `{BASELINE}NAME`"
+    f"the folder that `train` or `import-weights` wrote, a package of `submit`, a file {ONNX_SUFFIX} of `export`, "
+    f"`{BASELINE}NAME`, or `{topaz.PREFIX}NAME`"
 )
 
 
@@ -110,7 +129,8 @@ def open_model(
     """What denoises whole micrographs.
 
     Args:
-        given: As `open_network` takes it, or an ONNX file, or the name of a filter with `baseline/` before it.
+        given: As `open_network` takes it, or an ONNX file, or the name of a filter with `baseline/` before it, or of a
+            published network with `topaz/` before it.
         code_dir: Code of a network of one's own.
         data_dir: Dataset that a filter is fitted on; none for other models.
         precision: Type in which a network's convolutions compute.
@@ -121,19 +141,39 @@ def open_model(
         UserError: If there is no such model, it was altered, or something that it needs is missing.
     """
     is_filter = given is not None and given.startswith(BASELINE)
-    if precision != "fp32" and (is_filter or _is_onnx(given)):
+    is_published = given is not None and given.startswith(topaz.PREFIX)
+    if precision != "fp32" and (is_filter or is_published or _is_onnx(given)):
         raise UserError(f"precision: found {precision!r}, but {given} computes in float32: leave it out")
     if given is not None and is_filter:
         return _filter(given.removeprefix(BASELINE), data_dir, device, pixel_sizes_angstrom)
     if data_dir is not None:
         raise UserError(f"--data_dir: {data_dir}: a filter is fitted on it, and the model is none: leave it out")
+    if given is not None and is_published:
+        return _published(given, device)
     if _is_onnx(given):
         return open_onnx(Path(given), device)
     trained = open_network(given, code_dir)
     return networks.of_network(
-        trained.network, trained.module, trained.name, trained.digest, trained.trained_on, precision, device,
-        trained.own,
+        trained.network, trained.module, trained.name, trained.digest, trained.normalization, trained.clipped,
+        trained.trained_on, precision, device, trained.own,
     )  # fmt: skip
+
+
+def _published(name: str, device: torch.device) -> Model:
+    """A network of Topaz-Denoise, which normalises what it is given: it gets whole micrographs, of whatever scale."""
+    module = topaz.load(name, "--model")
+    counted = bytes_per_px(module, 1)
+    return Model(
+        name=name,
+        digest=topaz.find(name, "--model").sha256,
+        denoise=as_denoiser(devices.place(module, device), name, own=False, work="denoising"),
+        normalization="p1_p99",
+        clipped=False,
+        multiple_px=1,
+        reach_px=None,
+        bytes_per_px=counted,
+        trained_on=None,
+    )
 
 
 _WITHOUT_DATA = {"identity", "lowpass20"}

@@ -41,9 +41,10 @@ def test(
     """Score a denoiser on the test split of data_dir.
 
     Args:
-        parameters_file: Run file; its `model` names a classical filter, or nothing.
+        parameters_file: Run file; its `model` names a classical filter, a published network, or nothing.
         data_dir: What `preprocess` wrote.
-        model_dir: What `train` wrote, whose network is scored unless there is something else to score.
+        model_dir: What `train` or `import-weights` wrote, whose network is scored unless there is something else to
+            score.
         results_dir: Gets report.json, of a network its logs, report.html, figures and tables.
         code_dir: Code of a network of one's own.
         predictions: Images that another program made of the test inputs; they are scored if it holds any.
@@ -102,7 +103,7 @@ def test(
                     scored.denoiser, measured.against_target, measured.against_truth, evaluation.blank, dataset,
                     training.made_from.inputs["dataset"] if training else None,
                 ),
-                *(training.remarks if training else []),
+                *source.remarks,
             ],
             skipped=dataset.skipped,
             self_tests=tests,

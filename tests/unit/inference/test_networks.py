@@ -36,7 +36,8 @@ class Own(nn.Module):
 
 
 def model_of(module: nn.Module, network: Network, precision: str = "fp32", own: bool = False) -> Model:
-    return of_network(network, module, "mine", "0" * 64, TRAINED_ON, precision, CPU, own)
+    seen = TRAINED_ON
+    return of_network(network, module, "mine", "0" * 64, seen.normalization, seen.clipped, seen, precision, CPU, own)
 
 
 def test_a_shipped_network_comes_with_what_is_declared() -> None:
