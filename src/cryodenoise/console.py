@@ -47,9 +47,9 @@ class Console:
         self._stream.flush()
 
     def hushed(self) -> "Console":
-        """One that shows progress on the same terminal, and nothing of what is said."""
+        """One that shows progress on the same terminal, and of what is said tells the log alone."""
         console = Console(self._stream, clock=self._clock)
-        console._hushed = True
+        console._log, console._hushed = self._log, True
         return console
 
     def log(self, message: str) -> None:

@@ -9,7 +9,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+import comparisons
 import reports
+from cryodenoise.report import compared_page
 from cryodenoise.report.build import write_all, write_comparison
 
 pytestmark = pytest.mark.e2e
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Addresses of a report's page and of a comparison's."""
+    """Addresses of a report's page, of several runs' and of a comparison of systems."""
     folder = tmp_path_factory.mktemp("pages")
     shown, other = reports.images(96), reports.images(96, smoothing_px=0.8)
     long_name = "a_network_of_ones_own.with_a_long_name:build_the_whole_of_it_with_many_arguments"
@@ -28,7 +30,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
     report, measures = runs[folder / "a"]
     page = write_all(folder / "a", report, measures, folder)[0]
-    return {"report": page.as_uri(), "comparison": write_comparison(runs, folder)[0].as_uri()}
+    systems = folder / "COMPARISON.html"
+    systems.write_text(compared_page.page(comparisons.record(), comparisons.PARAMETERS, comparisons.pictures()))
+    several = write_comparison(runs, folder)[0]
+    return {"report": page.as_uri(), "comparison": several.as_uri(), "systems": systems.as_uri()}
 
 
 @pytest.fixture
@@ -70,6 +75,15 @@ def test_every_image_is_loaded(tab: Any) -> None:
         "return Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth, () => 0)))"
     )
     assert len(loaded) == 12 + 8 + 2  # examples, charts, and the two that are compared
+    assert min(loaded) > 0
+
+
+def test_every_picture_of_a_comparison_is_loaded(tab: Any, pages: dict[str, str]) -> None:
+    tab.get(pages["systems"])
+    loaded = tab.execute_script(
+        "return Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth, () => 0)))"
+    )
+    assert len(loaded) == 2 * (1 + 3)  # a chart and three pictures of each track
     assert min(loaded) > 0
 
 
@@ -125,7 +139,7 @@ def test_another_patch_and_another_pair_are_shown(tab: Any) -> None:
     assert sources[0] == sources[1]
 
 
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "systems"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_is_wider_than_the_window(tab: Any, pages: dict[str, str], width: int, name: str) -> None:
     resize(tab, width)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+from cryodenoise.config.comparison import CompareParameters
 from cryodenoise.config.denoising import DenoiseParameters
 from cryodenoise.config.run_files import DownloadParameters, PreprocessParameters, TestParameters
 from cryodenoise.config.schema import Document, Parameters
@@ -17,6 +18,7 @@ SCHEMAS: dict[str, type[Parameters]] = {
     "train": TrainParameters,
     "test": TestParameters,
     "denoise": DenoiseParameters,
+    "compare": CompareParameters,
 }
 
 
