@@ -47,7 +47,8 @@ def record() -> ComparisonRecord:
             compared.of_track("truth", 9, [scored("network"), scored("slow")]),
             compared.of_track("odd", 9, [scored("odd")]),
         ],
-        left_out={"own": HOSTILE},
+        left_out_tracks={"own": HOSTILE},
+        left_out_systems={"truth, odd": "/home/mallory/x: " + HOSTILE},
         made_from=MadeFrom(parameters=PARAMETERS.determining()),
         environment={"cryodenoise": "0.1.0", "processor": HOSTILE},
     )

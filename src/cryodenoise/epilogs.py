@@ -61,6 +61,7 @@ COMPARE = """\
 Brings the data of each track, trains and scores each system on it, and writes COMPARISON.md, COMPARISON.html and
 comparison/comparison.json. The workspace gets a folder for each track, with one for each system and the run files that
 were used; what is finished there is not done again. For a denoiser of your own, add it to a copy of run/compare.yaml.
+Exit codes: 0 done, 1 a system failed on a track and was left out, 2 a mistake in what was given.
 """
 EXPORT = """\
 Writes one file that says itself how to normalise micrographs for it and how to come back (docs/FORMATS.md), once

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from cryodenoise.cli import main
-from cryodenoise.config.comparison import ComparisonRecord, Row
+from cryodenoise.config.comparison import CompareParameters, ComparisonRecord, Row
 from cryodenoise.config.report import Report
+from cryodenoise.tasks.compare import _run_file
 from pages import parsed
 from workspaces import TINY, merged
 
@@ -151,7 +152,8 @@ def test_published_figures_stand_in_the_last_column_alone(compared: Path) -> Non
 
 
 def test_a_track_of_ones_own_micrographs_is_left_out_without_any(compared: Path) -> None:
-    assert record(compared).left_out == {"own": "takes micrographs of one's own, and no --raw_dir was given"}
+    assert record(compared).left_out_tracks == {"own": "takes micrographs of one's own, and no --raw_dir was given"}
+    assert record(compared).left_out_systems == {}
 
 
 def test_another_system_is_added_without_doing_the_others_again(
@@ -167,7 +169,7 @@ def test_another_system_is_added_without_doing_the_others_again(
     names = [row.name for row in found.tracks[0].rows]
     assert "gaussian" in names
     assert not {"tv", "shipped"} & set(names)
-    assert found.left_out["tv"] == "not wanted"
+    assert found.left_out_systems == {"tv": "not wanted", "shipped": "not wanted"}
     assert "truth: gaussian: " in capsys.readouterr().out
 
 
@@ -184,6 +186,11 @@ def test_micrographs_of_ones_own_fill_the_tracks_that_download_none(compared: Pa
     ("changes", "words", "message"),
     [
         ({"systems": {"cnn3": {"model": "shipped"}}}, (), "give either train or model"),
+        ({"systems": {"gaussian": {"title": "G", "about": "G.", "model": "shipped"}}}, (), "another method 'gaussian'"),
+        ({"systems": {"data": {"title": "D", "about": "D.", "model": "shipped"}}}, (), "'data' is the name of another"),
+        ({"tracks": {"logs": RUN_FILE["tracks"]["truth"]}}, (), "'logs' is the name of another folder there"),
+        ({"systems": {"tv": {"title": "two\nlines"}}}, (), "systems.tv.title"),
+        ({}, ("--leave_out", *RUN_FILE["systems"]), "no track is left"),
         ({"systems": {"wiener": {"epochs": {"truth": 2}}}}, (), "epochs are those of a training"),
         ({"systems": {"wiener": {"model": "baseline/weiner"}}}, (), "systems.wiener.model"),
         ({"systems": {"cnn3": {"train": {"model": "cnn4"}}}}, (), "systems.cnn3.train.model"),
@@ -201,3 +208,51 @@ def test_mistakes_are_told_before_any_work(
     assert run(write(tmp_path, changes), tmp_path / "workspace", *words) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "workspace/truth").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_told_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert run(write(tmp_path), tmp_path / "workspace", f"--output_dir={tmp_path / 'file/out'}") == 2
+    assert f"{tmp_path / 'file/out'}: cannot be written" in capsys.readouterr().err
+    assert not (tmp_path / "workspace/truth").exists()
+
+
+def test_a_system_that_fails_costs_the_others_nothing(
+    compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diverging = {
+        "title": "Diverging",
+        "about": "Of a test.",
+        "train": merged(TRAIN, {"optimizer": {"learning_rate": 1e9}}),
+    }
+    run_file = write(tmp_path, {"systems": {"diverging": diverging}})
+    words = ("--leave_out", "tv", "shipped", f"--output_dir={tmp_path}")
+    assert run(run_file, compared / "workspace", *words) == 1
+    assert "truth: diverging: FAILED: " in capsys.readouterr().out
+    found = ComparisonRecord.load_document(tmp_path / "comparison/comparison.json")
+    assert "truth, diverging" in found.left_out_systems
+    assert {"cnn3", "wiener"} <= {row.name for row in found.tracks[0].rows}
+    assert "truth, diverging: " in (tmp_path / "COMPARISON.md").read_text()
+
+
+def test_a_track_and_a_system_of_one_name_are_two_things(tmp_path: Path) -> None:
+    same = {"tracks": {"cnn3": RUN_FILE["tracks"]["truth"]}}
+    words = ("--tracks", "truth", "--leave_out", "shipped", "tv", f"--output_dir={tmp_path}")
+    assert run(write(tmp_path, same), tmp_path / "workspace", *words) == 0
+    found = ComparisonRecord.load_document(tmp_path / "comparison/comparison.json")
+    assert found.left_out_tracks["cnn3"] == "not wanted"
+    assert "cnn3" in {row.name for row in found.tracks[0].rows}
+
+
+@pytest.mark.parametrize("name", ["truth", "halves", "emdenoise", "added_noise"])
+def test_what_is_written_as_a_run_file_is_read_as_it_was(tmp_path: Path, name: str) -> None:
+    parameters = CompareParameters.load(Path(__file__).parents[2] / "run/compare.yaml")
+    track = parameters.tracks[name]
+    systems = [each.training_on(name) for each in parameters.systems.values()]
+    for number, given in enumerate((track.download, track.preprocess, *systems)):
+        if given is not None:
+            again = type(given).load(_run_file(given, tmp_path / f"{number}.yaml"))
+            assert again == given
+            assert again.model_fields_set == given.model_fields_set

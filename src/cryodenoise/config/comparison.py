@@ -12,6 +12,10 @@ from cryodenoise.config.sources import Url
 from cryodenoise.config.training import TrainParameters
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Line = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]*$")]
+"""Text without a line's end."""
+_TRACK_FOLDERS, _SYSTEM_FOLDERS = ("logs", "comparison"), ("raw", "data")
+"""What else lies in the workspace, and in a track's folder."""
 SHIPPED = "shipped"
 """What a run file calls the model that is shipped."""
 
@@ -19,9 +23,9 @@ SHIPPED = "shipped"
 class TrackParameters(Parameters):
     """Data on which systems are compared."""
 
-    title: str
+    title: Line
     """What tables call it."""
-    about: str
+    about: Line
     """What is denoised, and against what it is scored, in a sentence."""
     download: DownloadParameters | None = None
     """Where its micrographs come from; null takes the folder that the command is given, or leaves the track out."""
@@ -34,7 +38,7 @@ class LiteratureFigure(Parameters):
 
     track: Name
     """The track that it stands beside."""
-    figure: str
+    figure: Line
     """The figure, its unit, and the data that it is of."""
     source: Url
     """Where it was published."""
@@ -43,9 +47,9 @@ class LiteratureFigure(Parameters):
 class SystemParameters(Parameters):
     """A way to denoise."""
 
-    title: str
+    title: Line
     """What tables call it."""
-    about: str
+    about: Line
     """What it is and whose, in a sentence."""
     train: TrainParameters | None = None
     """How its network learns from a track's training split."""
@@ -67,11 +71,16 @@ class SystemParameters(Parameters):
             raise ValueError("epochs are those of a training, and train is not given: remove it")
         return self
 
+    def takes_part(self, track: str) -> bool:
+        """Whether it is among the systems of a track."""
+        return self.tracks is None or track in self.tracks
+
     def training_on(self, track: str) -> TrainParameters | None:
         """How it is trained on a track; None where it is not."""
         if self.train is None or track not in self.epochs:
             return self.train
-        return TrainParameters.model_validate({**self.train.model_dump(by_alias=True), "epochs": self.epochs[track]})
+        given = self.train.model_dump(by_alias=True, exclude_unset=True)
+        return TrainParameters.model_validate({**given, "epochs": self.epochs[track]})
 
 
 class CompareParameters(Parameters):
@@ -88,6 +97,9 @@ class CompareParameters(Parameters):
     def _known_tracks(self) -> Self:
         if self.test.model is not None:
             raise ValueError("test.model names one system: remove it, and add the system to `systems:`")
+        for names, taken in ((self.tracks, _TRACK_FOLDERS), (self.systems, _SYSTEM_FOLDERS)):
+            if clash := set(names).intersection(taken):
+                raise ValueError(f"{min(clash)!r} is the name of another folder there: choose another name")
         for name, system in self.systems.items():
             for track in (*system.epochs, *(system.tracks or ()), *(each.track for each in system.literature)):
                 if track not in self.tracks:
@@ -191,8 +203,10 @@ class ComparisonRecord(Document):
 
     tracks: list[TrackResult]
     """The tracks, in the order of the run file."""
-    left_out: dict[str, str]
-    """Tracks and systems that were left out, and why."""
+    left_out_tracks: dict[str, str]
+    """Tracks that were left out, and why."""
+    left_out_systems: dict[str, str]
+    """Systems that were left out, and why; of one that failed on a track, with the track before it."""
     made_from: MadeFrom
     """The run file."""
     environment: dict[str, Any]

@@ -96,7 +96,7 @@ def load(name: str, place: str) -> Normalised:
     try:
         installed = distribution(_DISTRIBUTION)
         models = import_module("topaz.denoising.models")
-    except (PackageNotFoundError, ImportError) as error:
+    except (PackageNotFoundError, ImportError, AttributeError, RuntimeError, OSError) as error:
         raise UserError(
             f"{place}: {name} needs the package {_DISTRIBUTION}, which cannot be imported ({error}): {remedy} (it is "
             "under the GPL, so it is no part of this program, and the container image does not have it)"

@@ -47,7 +47,7 @@ def page(record: ComparisonRecord, parameters: CompareParameters, pictures: Pict
         tracks=[_track(result, parameters, pictures[result.name]) for result in record.tracks],
         systems=list(parameters.systems.values()),
         remarks=list(compared_tables.remarks(record, parameters)),
-        left_out=record.left_out,
+        left_out=compared_tables.left_out(record),
         made=list(compared_tables.made(record)),
     )
 

@@ -32,12 +32,12 @@ def markdown(record: ComparisonRecord, parameters: CompareParameters) -> str:
     parts += [f"- **{system.title}**: {system.about}" for system in parameters.systems.values()]
     parts.append("\n## Remarks\n")
     parts += [f"- {track}, {titles}: {remark}" for track, titles, remark in remarks(record, parameters)]
-    if record.left_out:
+    if lines := left_out(record):
         parts.append("\n## Left out\n")
-        parts += [f"- {name}: {reason}" for name, reason in record.left_out.items()]
+        parts += [f"- {line}" for line in lines]
     parts.append("\n## How it was made\n")
     parts += [f"- {line}" for line in made(record)]
-    return "\n".join(parts) + "\n"
+    return "\n".join(part.replace("<", r"\<") for part in parts) + "\n"
 
 
 def says(result: TrackResult, track: TrackParameters) -> str:
@@ -73,6 +73,12 @@ def remarks(record: ComparisonRecord, parameters: CompareParameters) -> Iterator
                 found.setdefault(remark, []).append(row.title)
         for remark, titles in found.items():
             yield parameters.tracks[result.name].title, ", ".join(titles), remark
+
+
+def left_out(record: ComparisonRecord) -> list[str]:
+    """Which tracks and systems are lacking, and why, without the machine's places."""
+    found = {**{f"track {name}": why for name, why in record.left_out_tracks.items()}, **record.left_out_systems}
+    return [f"{name}: {wording.without_places(why)}" for name, why in found.items()]
 
 
 def made(record: ComparisonRecord) -> Iterator[str]:

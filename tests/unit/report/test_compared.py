@@ -73,6 +73,8 @@ def test_what_a_run_file_says_is_text_on_the_page() -> None:
 
 def test_what_a_run_file_says_breaks_no_table() -> None:
     lines = compared_tables.markdown(record(), PARAMETERS).splitlines()
+    assert not [line for line in lines if "<script" in line.replace(r"\<", "")]
+    assert not [line for line in lines if "/home/mallory" in line]
     rows = [line for line in lines if line.startswith("|")]
     columns = {len(line.replace(r"\|", "").split("|")) for line in rows}
     assert len(columns) == 1
