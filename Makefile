@@ -13,7 +13,7 @@ smoke: $(VENV)/program
 	$(BIN)/cryodenoise pipeline run/smoke --workspace $(SMOKE)
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/development
 	$(BIN)/ruff check .
