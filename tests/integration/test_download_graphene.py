@@ -1,6 +1,9 @@
 """Source `graphene`: fetched from a server in the published layout, or made here."""
 
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL
@@ -166,7 +169,9 @@ def test_another_file_does_not_take_the_place_of_a_lost_one(
     refuse(simulated, "download", str(simulated / "raw" / NAMES[0]), "SHA-256", "remove the folder")
 
 
-def test_an_interrupted_simulation_goes_on(empty: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_simulation_goes_on(
+    empty: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from cryodenoise.simulation.graphene import pair
 
     made: list[tuple[str, int]] = []
@@ -180,9 +185,28 @@ def test_an_interrupted_simulation_goes_on(empty: Workspace, monkeypatch: pytest
     monkeypatch.setattr("cryodenoise.sources.graphene.pair", counted)
     prepare(empty, "download")
     assert empty.run("download") == 2
+    place = empty / "raw/train"
+    assert f"{place}: cannot be written (No space left on device): free some space" in capsys.readouterr().err
     assert (empty / "raw/test" / NOISY).exists()
     assert empty.run("download") == 0
     assert made[6:] == [("train", index) for index in range(6)]
+    assert findings(empty) == []
+
+
+def test_a_disk_without_room_is_told_in_a_line(empty: Workspace) -> None:
+    prepare(empty, "download", {"graphene": {"simulated": {"side_px": 256}}})
+    limit = (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "cryodenoise", *empty.arguments("download")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == (
+        f"cryodenoise download: {empty / 'raw/test'}: cannot be written (File too large): free some space or choose "
+        "another disk\n"
+    )
+    assert empty.run("download") == 0
     assert findings(empty) == []
 
 
@@ -219,6 +243,8 @@ def test_nothing_is_written_through_a_link_to_a_folder(simulated: Workspace, ref
         ({"address": "https://x/y"}, ["give either address or simulated"]),
         ({"simulated": {"train_images": 0}}, ["graphene.simulated.train_images: found 0"]),
         ({"simulated": {"pixel_size_angstrom": [0.2, 0.1]}}, ["pixel_size_angstrom is [0.2, 0.1]"]),
+        ({"simulated": {"pixel_size_angstrom": [0.2, 0.6]}}, ["give lowest and highest, between 0.02 and 0.5"]),
+        ({"simulated": {"vacancies_per_nm2": 1.1}}, ["vacancies_per_nm2: found 1.1"]),
         ({"adress": "https://x/y"}, ["did you mean 'address'"]),
     ],
 )
@@ -243,6 +269,23 @@ def test_plan_cannot_know_the_published_files(empty: Workspace, site: Site, caps
     prepare(empty, "preprocess")
     assert main(["plan", str(empty / "run"), "--workspace", str(empty.root)]) == 2
     assert "numbers and shapes of its images are not known before they are there" in capsys.readouterr().err
+
+
+def test_plan_tells_of_stacks_of_this_machine_before_they_are_linked(
+    empty: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, pixels in zip(("noisy.h5", "clean.h5"), images(0, 10), strict=True):
+        write_stack(tmp_path / "mine" / name, pixels)
+    from_folder(empty, tmp_path / "mine")
+    changes = {"pairs": {"noisy": "noisy.h5", "clean": "clean.h5"}, "split": {"by": "fraction"}}
+    prepare(empty, "preprocess", changes)
+    assert main(["plan", str(empty / "run"), "--workspace", str(empty.root)]) == 0
+    said = capsys.readouterr().out
+    assert "20 images in stacks" in said
+    assert "10 micrographs → 10 patches of 32 × 32 (8 train, 1 validation, 1 test)" in said
+    (tmp_path / "mine/clean.h5").write_bytes(b"no stack")
+    assert main(["plan", str(empty / "run"), "--workspace", str(empty.root)]) == 2
+    assert f"{tmp_path / 'mine/clean.h5'}: no HDF5 file" in capsys.readouterr().err
 
 
 def test_stacks_of_ones_own_are_told_from_micrographs(empty: Workspace, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.dataset.reader import open_dataset
 from cryodenoise.micrographs import mrc
 from graphenes import CLEAN, NOISY, TASKS, images, prepare, write_published, write_stack
-from refusals import Refusal
+from refusals import Refusal, flip_byte
 from workspaces import Workspace
 
 
@@ -45,6 +45,63 @@ def test_the_four_tasks_score_a_simulated_set(empty: Workspace) -> None:
     assert training["trained_on"]["normalization"] == "none"
     assert training["trained_on"]["clipped"] is False
     assert main(["check", str(empty / "data")]) == 0
+
+
+@pytest.fixture
+def downloaded(empty: Workspace) -> Workspace:
+    """A workspace with a raw/ that `download` made."""
+    prepare(empty, "download")
+    prepare(empty, "preprocess")
+    assert empty.run("download") == 0
+    return empty
+
+
+@pytest.mark.parametrize("position", [3000, -1])
+def test_a_stack_that_was_altered_after_its_download_is_refused(
+    downloaded: Workspace, refuse: Refusal, position: int
+) -> None:
+    flip_byte(downloaded / "raw/train" / CLEAN, position)
+    message = refuse(downloaded, "preprocess", f"{downloaded / 'raw/train' / CLEAN}: SHA-256 ")
+    assert "which download.json does not" not in message
+    assert "remove the folder and run `cryodenoise download` again" in message
+    assert not (downloaded / "data").exists()
+
+
+def test_a_stack_of_another_length_is_refused(downloaded: Workspace, refuse: Refusal) -> None:
+    with (downloaded / "raw/test" / NOISY).open("ab") as stream:
+        stream.write(b"\0")
+    refuse(downloaded, "preprocess", f"{downloaded / 'raw/test' / NOISY}: 14337 bytes, expected 14336")
+
+
+def test_a_stack_that_is_not_used_may_be_altered(downloaded: Workspace) -> None:
+    shutil.copytree(downloaded / "raw/train", downloaded / "raw", dirs_exist_ok=True)
+    flip_byte(downloaded / "raw/train" / CLEAN, 3000)
+    prepare(downloaded, "preprocess", {"split": {"by": "fraction"}})
+    assert downloaded.run("preprocess") == 0
+
+
+def test_check_finds_a_whole_workspace_sound_and_an_altered_stack(
+    downloaded: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for task in ("train", "test"):
+        prepare(downloaded, task)
+    assert downloaded.run("preprocess", "train", "test") == 0
+    capsys.readouterr()
+    assert main(["check", str(downloaded.root)]) == 0, capsys.readouterr().out
+    path = downloaded / "raw/train" / NOISY
+    before = path.read_bytes()
+    flip_byte(path, 3000)
+    capsys.readouterr()
+    assert main(["check", str(downloaded.root)]) == 1
+    said = capsys.readouterr().out
+    assert said.count(f"RAW-2: {path}: SHA-256 ") == 1
+    assert said.count(f"train/{NOISY}: made from another file than raw/ holds now") == 1
+    assert said.endswith("2 findings\n")
+    path.write_bytes(before)
+    path.unlink()
+    capsys.readouterr()
+    assert main(["check", str(downloaded.root)]) == 1
+    assert capsys.readouterr().out.endswith("1 finding\n")
 
 
 def test_images_are_taken_as_they_are(published: tuple[Workspace, dict[str, tuple[np.ndarray, np.ndarray]]]) -> None:
@@ -160,6 +217,17 @@ def named_otherwise(raw: Path) -> None:
         file.move("images", "pictures")
 
 
+def counted(raw: Path) -> None:
+    for name in (NOISY, CLEAN):
+        with h5py.File(raw / "train" / name, "r+") as file:
+            file["images"][...] = np.round(290 * file["images"][...])
+
+
+def clean_counted(raw: Path) -> None:
+    with h5py.File(raw / "train" / CLEAN, "r+") as file:
+        file["images"][...] *= 290
+
+
 def no_test(raw: Path) -> None:
     shutil.rmtree(raw / "test")
 
@@ -171,9 +239,21 @@ def no_test(raw: Path) -> None:
         (one_less, [f"train/{NOISY}: 11 images, but train/{CLEAN} has 10"]),
         (of_another_shape, [f"test/{NOISY}#00000: 32 × 32 pixels, but test/{CLEAN}#00000 has 48 × 48"]),
         (with_a_hole, [f"train/{NOISY}#00004: 1 of 1024 pixels are NaN or infinite, the first in row 3, column 2"]),
-        (exchanged, [f"test/{CLEAN}#", "the clean images are noisier", "exchange pairs.noisy and pairs.clean"]),
+        (
+            exchanged,
+            [
+                f"train/{CLEAN}#",
+                "in train/, test/ the clean images are noisier",
+                "exchange pairs.noisy and pairs.clean",
+            ],
+        ),
         (twice_the_same, [f"train/{NOISY}#00007: the same micrograph as test/{NOISY}#00001"]),
         (named_otherwise, [f"test/{NOISY}: no array 'images', there is 'pictures'"]),
+        (counted, [f"train/{NOISY}#00000: 98 % of the pixels lie within", "use `normalization: p1_p99`"]),
+        (
+            clean_counted,
+            [f"train/{CLEAN}#00000: 98 % of the pixels lie within", "normalization none takes them as they are"],
+        ),
         (no_test, [f"test/{NOISY}: no such file, though pairs.noisy names it"]),
     ],
 )

@@ -267,6 +267,20 @@ def test_it_denoises_and_nothing_is_claimed_of_its_training(
     assert (denoised["trained_on"], denoised["normalization"], denoised["clipped"]) == (None, "p95", True)
 
 
+@pytest.mark.parametrize("given", [".", "model"])
+def test_an_unfinished_folder_is_not_taken_for_a_package(brought: Workspace, refuse: Refusal, given: str) -> None:
+    document = brought / "model/imported.json"
+    made_from = json.loads(document.read_text())["made_from"]
+    (brought / "model/unfinished.json").write_text(json.dumps({"task": "import-weights", "made_from": made_from}))
+    document.unlink()
+    command = ["denoise", str(brought / "raw"), f"--model={brought / given}", f"--output_dir={brought / 'denoised'}"]
+    message = refuse.command(command, brought.root)
+    assert message == (
+        f"cryodenoise denoise: --model: {brought / 'model'}: unfinished: run `cryodenoise import-weights` there again, "
+        "to its end\n"
+    )
+
+
 def test_it_is_exported(brought: Workspace, tmp_path: Path) -> None:
     output = tmp_path / "cnn3.onnx"
     assert main(["export", f"--model={brought.root}", f"--output={output}"]) == 0

@@ -24,12 +24,12 @@ class GrapheneSimulation(Parameters):
     side_px: int = Field(256, ge=16, le=4096)
     """Rows and columns of an image."""
     pixel_size_angstrom: Range = (0.10, 0.16)
-    """Pixel size, drawn between these."""
-    vacancies_per_nm2: float = Field(0.10, ge=0, le=5)
+    """Pixel size, drawn between these; coarser ones than 0.5 Å leave nothing of the lattice."""
+    vacancies_per_nm2: float = Field(0.10, ge=0, le=1)
     """Single atoms that are missing, in the mean."""
-    divacancies_per_nm2: float = Field(0.03, ge=0, le=5)
+    divacancies_per_nm2: float = Field(0.03, ge=0, le=1)
     """Pairs of neighbouring atoms that are missing, in the mean."""
-    rotated_bonds_per_nm2: float = Field(0.05, ge=0, le=5)
+    rotated_bonds_per_nm2: float = Field(0.05, ge=0, le=1)
     """Bonds turned by 90° (Stone-Wales), in the mean."""
     displacement_angstrom: float = Field(0.06, ge=0, le=0.5)
     """Standard deviation of an atom's thermal displacement along each axis."""
@@ -46,10 +46,12 @@ class GrapheneSimulation(Parameters):
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:
-        for name, lowest in (("pixel_size_angstrom", 0.02), ("beam_sigma", 0.1)):
+        for name, lowest, highest in (("pixel_size_angstrom", 0.02, 0.5), ("beam_sigma", 0.1, 10)):
             low, high = getattr(self, name)
-            if not lowest <= low <= high <= 10:
-                raise ValueError(f"{name} is [{low:g}, {high:g}]: give lowest and highest, between {lowest:g} and 10")
+            if not lowest <= low <= high <= highest:
+                raise ValueError(
+                    f"{name} is [{low:g}, {high:g}]: give lowest and highest, between {lowest:g} and {highest:g}"
+                )
         return self
 
 

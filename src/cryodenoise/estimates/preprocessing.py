@@ -48,9 +48,11 @@ def _seconds(parameters: PreprocessParameters, directory: Path) -> float:
     with scratch(directory) as folder:
         place = Path(folder)
         path, other = place / f"probe{mrc.SUFFIX}", place / f"other{mrc.SUFFIX}"
-        mrc.write(path, rng.poisson(expected).astype(np.float32), 1.0)
+        one = _MEAN_ELECTRONS if parameters.normalization == "none" else 1.0  # such images come in about [0, 1]
+        mrc.write(path, (rng.poisson(expected) / one).astype(np.float32), 1.0)
         if kind != "added_noise":
-            mrc.write(other, expected if kind == "truth" else rng.poisson(expected), 1.0)
+            other_pixels = expected if kind == "truth" else rng.poisson(expected)
+            mrc.write(other, (other_pixels / one).astype(np.float32), 1.0)
         target = None if kind == "added_noise" else Source(other, other.name)
         segments = [
             PlannedSegment(0, "train", "train", number * grid**2, (0, grid), (0, grid), half)

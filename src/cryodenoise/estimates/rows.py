@@ -18,7 +18,7 @@ from cryodenoise.estimates.simulation import memory_bytes, seconds_a_micrograph
 from cryodenoise.estimates.table import Row, gibibytes, size
 from cryodenoise.files import partial
 from cryodenoise.models import Network, parameter_count
-from cryodenoise.preprocessing.memory import worker_bytes, workers_that_fit
+from cryodenoise.preprocessing.memory import stacks_bytes, worker_bytes, workers_that_fit
 from cryodenoise.preprocessing.plan import RawMicrograph, make_plan
 from cryodenoise.ranks import Rank
 from cryodenoise.simulation.graphene import pair
@@ -46,7 +46,9 @@ def download_row(parameters: DownloadParameters, files: Sequence[ExpectedFile], 
     size_bytes = sum(file.size_bytes for file in todo)
     count, left = (sum(file.role == "micrograph" for file in group) for group in (files, todo))
     there = f", {count - left} of them there already" * (left < count)
-    what = f"{count} micrographs{there}"
+    of_stacks = sum(file.role == "stack" for file in files)
+    what = f"{count} micrographs{there}" if count or not of_stacks else ""
+    what += f"{' and ' * bool(what)}{of_stacks} images in stacks" if of_stacks else ""
     if parameters.synthetic:
         belonging = sum(file.role != "micrograph" for file in files)
         basis.append("download: micrographs are simulated here; part of one was, just now")
@@ -102,8 +104,9 @@ def preprocess_row(
     todo_bytes = sum(length for path, length in files.items() if length not in (_length(path), _length(partial(path))))
     shapes = [micrograph.shape for micrograph in micrographs]
     largest_px = max(shape.height_px * shape.width_px for shape in shapes)
-    a_worker = worker_bytes(largest_px, parameters, with_truth)
-    workers = min(workers_that_fit(largest_px, parameters, Rank(), with_truth), len(micrographs))
+    kept = stacks_bytes([micrograph.candidate for micrograph in micrographs])
+    a_worker = worker_bytes(largest_px, parameters, with_truth, kept)
+    workers = min(workers_that_fit(largest_px, parameters, Rank(), with_truth, kept), len(micrographs))
     patch_s = seconds_a_patch(parameters, place)
     basis.append(f"preprocess: one worker took {patch_s * 1000:.1f} ms a patch, just now")
     images = max(1 + len(micrograph.candidate.others) for micrograph in micrographs)

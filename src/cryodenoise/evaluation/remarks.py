@@ -40,6 +40,11 @@ def remarks(
     found = [*_of_scores(denoiser, scores), *_of_affine_fit(denoiser, scores), *_of_blank(blank)]
     if dataset.pairs in ("added_noise", "halves") and against_truth is None:
         found.append("The target is itself noisy: no score against it comes near that of the noise-free image.")
+    if scores.methods["noisy_input"].scores.mse > 1:
+        found.append(
+            "The noisy input's mean squared error is above 1, so intensities are of another scale than [0, 1]: the "
+            "PSNR's range of 1 is a convention here. Gains do not depend on it."
+        )
     if dataset.held_out == "regions":
         found.append(
             "With fewer than three micrographs, validation and test are regions of micrographs that were also "

@@ -21,11 +21,13 @@ from cryodenoise.micrographs.image import REMEDY, Block, Header, summed
 SUFFIXES = (".h5", ".hdf5")
 """How the names of stacks end, in any case."""
 KEY = "images"
+OPEN = 2
+"""How many stacks a process has open: the noisy and the clean one of a pair."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FLOATS = (2, 4, 8)
 _SHOWN = 6
-_OPEN = 2  # the noisy and the clean stack of a pair
-_LARGEST_CACHE_BYTES = 256 << 20
+_CACHE_BYTES = 1 << 20
+_LARGEST_DECODED_BYTES = 64 << 20
 _DIGITS = 5
 
 
@@ -55,9 +57,19 @@ def read_header(path: Path) -> Stack:
 
     Raises:
         UserError: If the file is no HDF5, is cut off, has no array `images` of such a shape and type within itself, or
-            claims more pixels than it holds.
+            claims more pixels than it holds, or chunks are too large to be decoded for one image.
     """
     return _opened(*_state(path))[1]
+
+
+def cached_bytes(path: Path) -> int:
+    """What reading images of a stack one after the other keeps in memory: chunks that several of them share.
+
+    Raises:
+        UserError: As `read_header`.
+    """
+    array, _ = _opened(*_state(path))
+    return _CACHE_BYTES + (_decoded(array)[1] if array.chunks and array.chunks[0] > 1 else 0)
 
 
 def read_image(path: Path, index: int) -> np.ndarray:
@@ -91,7 +103,7 @@ def _state(path: Path) -> tuple[Path, int, int]:
     return path, state.st_size, state.st_mtime_ns
 
 
-@lru_cache(maxsize=_OPEN)
+@lru_cache(maxsize=OPEN)
 def _opened(path: Path, size_bytes: int, changed_ns: int) -> tuple[h5py.Dataset, Stack]:  # noqa: ARG001
     """The array of a file, which stays open: its layout is checked once, and chunks serve several images."""
     with path.open("rb") as stream:
@@ -109,17 +121,45 @@ def _opened(path: Path, size_bytes: int, changed_ns: int) -> tuple[h5py.Dataset,
             raise UserError(f"{path}: {KEY!r} is a group, expected an array of shape (n, h, w): {REMEDY}")
         stack = _described(path, array)
         _require_held(path, array, size_bytes)
+        chunks, decoded_bytes = _decoded(array)
+        _require_small_chunks(path, array, decoded_bytes)
         if array.chunks and array.chunks[0] > 1:  # else each image would decode its neighbours' chunks anew
-            row_bytes = prod(
-                ceil(side / chunk) * chunk for side, chunk in zip(array.shape[1:], array.chunks[1:], strict=True)
-            )
-            row_bytes *= array.chunks[0] * array.dtype.itemsize
-            array = _file(path, min(row_bytes + (1 << 20), _LARGEST_CACHE_BYTES))[KEY]
+            file.close()  # an open file keeps the cache that it was opened with, whoever opens it again
+            array = _file(path, _CACHE_BYTES + decoded_bytes, 10 * chunks)[KEY]
     return array, stack
 
 
-def _file(path: Path, cache_bytes: int = 1 << 20) -> h5py.File:
-    return h5py.File(path, "r", locking=False, rdcc_nbytes=cache_bytes)  # a read-only mount takes no locks
+def _file(path: Path, cache_bytes: int = _CACHE_BYTES, slots: int = 0) -> h5py.File:
+    return h5py.File(  # a read-only mount takes no locks
+        path, "r", locking=False, rdcc_nbytes=cache_bytes, rdcc_nslots=max(slots, 521)
+    )
+
+
+def _decoded(array: h5py.Dataset) -> tuple[int, int]:
+    """How many chunks one image touches, and the bytes that are decoded at once for it."""
+    if not array.chunks:
+        return 0, 0
+    chunk_bytes = prod(array.chunks) * array.dtype.itemsize
+    chunks = prod(ceil(side / chunk) for side, chunk in zip(array.shape[1:], array.chunks[1:], strict=True))
+    return chunks, chunk_bytes * (chunks if array.chunks[0] > 1 else 1)
+
+
+def _require_small_chunks(path: Path, array: h5py.Dataset, decoded_bytes: int) -> None:
+    """An image of its own size is always read, however large that is."""
+    most_bytes = max(_LARGEST_DECODED_BYTES, prod(array.shape[1:]) * array.dtype.itemsize)
+    if decoded_bytes > most_bytes:
+        together = array.chunks[0]
+        why = f"{together} of them share a chunk" if together > 1 else f"its chunks are {_by(array.chunks)}"
+        wanted = "x".join(map(str, (1, *array.shape[1:])))
+        raise UserError(
+            f"{path}: reading one image of {KEY!r} decodes {decoded_bytes / (1 << 20):.0f} MiB, as {why}, at most "
+            f"{most_bytes / (1 << 20):.0f} MiB expected: rewrite it, `h5repack -l {KEY}:CHUNK={wanted} {path.name} "
+            "new.h5`"
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 @contextmanager
@@ -127,6 +167,8 @@ def _sound(path: Path) -> Iterator[None]:
     """What the library says of a damaged file, as a message of one line."""
     try:
         yield
+    except UserError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: damaged or cut off ({_plain(error)}): {REMEDY}") from error
 
@@ -147,7 +189,7 @@ def _described(path: Path, array: h5py.Dataset) -> Stack:
         case (count, height, width) | (count, height, width, 1) | (count, 1, height, width) if min(shape) > 0:
             pass
         case _:
-            found = "none" if shape is None else " × ".join(map(str, shape)) or "a single value"
+            found = "none" if shape is None else _by(shape) or "a single value"
             raise UserError(
                 f"{path}: {KEY!r} has the shape {found}, expected n × h × w, n × h × w × 1 or n × 1 × h × w, none of "
                 f"them 0: {REMEDY}"

@@ -6,7 +6,8 @@ from pathlib import Path
 from cryodenoise import micrographs
 from cryodenoise.config.documents import DownloadRecord
 from cryodenoise.config.run_files import PARTS, GainParameters, PairsParameters, PreprocessParameters
-from cryodenoise.errors import UserError
+from cryodenoise.errors import InputError, UserError
+from cryodenoise.files import sha256_of
 from cryodenoise.micrographs import hdf5
 from cryodenoise.preprocessing.candidate import PARTICLES, Candidate, Source
 
@@ -42,6 +43,29 @@ def find_candidates(
             if not name.isprintable():  # nor are bytes that are no UTF-8
                 raise UserError(f"{str(raw_dir / name)!a}: its name is not printable UTF-8: rename the file")
     return found
+
+
+def require_as_downloaded(raw_dir: Path, download: DownloadRecord, candidates: Iterable[Candidate]) -> None:
+    """See that the stacks that are used are those that were downloaded: images of theirs have no digests to be held to.
+
+    Each is read once for that.
+
+    Raises:
+        InputError: If one was altered.
+    """
+    used = {name for candidate in candidates for name in candidate.files}
+    for file in download.files:
+        path = raw_dir / file.name
+        if file.role != "stack" or file.name not in used:
+            continue
+        size_bytes = path.stat().st_size
+        if size_bytes != file.size_bytes:
+            problem = f"{size_bytes} bytes, expected {file.size_bytes}"
+        elif (found := sha256_of(path)) != file.sha256:
+            problem = f"SHA-256 {found[:16]}…, expected {file.sha256[:16]}…"
+        else:
+            continue
+        raise InputError(f"{path}: {problem}, as download.json says: {DownloadRecord.remedy()}")
 
 
 def require_gain(raw_dir: Path, name: str, parameters: PreprocessParameters) -> None:

@@ -116,7 +116,7 @@ def p1_p99(image: np.ndarray) -> Scaling:
 
 
 def none(image: np.ndarray) -> Scaling:  # noqa: ARG001  a rule like the others
-    """As they are: for intensities that come within [0, 1], or about that."""
+    """As they are: for intensities that come normalised, within [0, 1] or about that."""
     return Scaling(0.0, 1.0)
 
 

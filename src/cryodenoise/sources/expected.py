@@ -10,6 +10,7 @@ from cryodenoise.config.run_files import DownloadParameters
 from cryodenoise.errors import UserError
 from cryodenoise.micrographs import hdf5
 from cryodenoise.sources import graphene, local, plan
+from cryodenoise.sources.listing import SourceFile
 
 _PUBLISHED_SHAPES = {(10025, "14sep05c_averaged_196"): (7420, 7676)}
 """Rows and columns of the micrographs in folders of EMPIAR entries (https://www.ebi.ac.uk/empiar/EMPIAR-10025/)."""
@@ -38,11 +39,36 @@ def expected_files(parameters: DownloadParameters) -> list[ExpectedFile]:
         return _of_stacks(parameters.graphene.simulated)
     hasty = parameters.transfer.model_copy(update={"attempts": _ATTEMPTS})
     files = plan(parameters.model_copy(update={"transfer": hasty}))
+    if parameters.local and (stacks := [file.name for file in files if hdf5.is_stack(file.name)]):
+        paths = local.paths(parameters.local)
+        return sorted(
+            [*_of_micrographs(parameters, files), *(each for name in stacks for each in _of_stack(name, paths[name]))],
+            key=lambda file: file.name,
+        )
+    return _of_micrographs(parameters, files)
+
+
+def _of_micrographs(parameters: DownloadParameters, files: list[SourceFile]) -> list[ExpectedFile]:
     wanted = [file for file in files if micrographs.is_micrograph(Path(file.name))]
     shapes = _shapes(parameters, [file.name for file in wanted])
     return [
         ExpectedFile(file.name, file.announced.size_bytes, *shape, file.role)
         for file, shape in zip(wanted, shapes, strict=True)
+    ]
+
+
+def _of_stack(name: str, path: Path) -> list[ExpectedFile]:
+    """Each image of a stack on this machine, the bytes of the file shared among them."""
+    header, size_bytes = hdf5.read_header(path), path.stat().st_size
+    return [
+        ExpectedFile(
+            hdf5.member(name, index, header.count),
+            size_bytes // header.count,
+            header.height_px,
+            header.width_px,
+            "stack",
+        )
+        for index in range(header.count)
     ]
 
 

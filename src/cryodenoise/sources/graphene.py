@@ -1,8 +1,9 @@
 """Pairs of graphene images: the published files of em_graphene_sim, or a small simulated set in their layout."""
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
@@ -108,6 +109,20 @@ def _images(section: GrapheneSimulation, part: Part) -> int:
     return section.train_images if part == "train" else section.test_images
 
 
+_REASON = re.compile(r"error message = '([^']*)'")
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """What the library says of a write that failed, at once or as a file is closed, as a message of one line."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        said = _REASON.search(str(error))
+        reason = said[1] if said else getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UserError(f"{folder}: cannot be written ({reason}): free some space or choose another disk") from error
+
+
 def _make(
     section: GrapheneSimulation,
     part: Part,
@@ -117,7 +132,7 @@ def _make(
 ) -> None:
     """Write files of one part, the same bytes each time; they must be as they were `before`."""
     shape = (_images(section, part), section.side_px, section.side_px, 1)
-    with ExitStack() as stack:
+    with _written(next(iter(paths.values())).parent), ExitStack() as stack:
         arrays = {}
         for name, path in paths.items():
             file = stack.enter_context(h5py.File(partial(path), "w", libver="earliest", locking=False))

@@ -17,11 +17,13 @@ from cryodenoise.console import Console
 from cryodenoise.dataset import check as dataset_rules
 from cryodenoise.errors import UserError
 from cryodenoise.evaluation import check as results_rules
+from cryodenoise.files import fingerprint_of
 from cryodenoise.findings import Finding, Rule, rule
+from cryodenoise.micrographs.hdf5 import is_stack
 from cryodenoise.models import imported, name_of
 from cryodenoise.models.code_folder import require_folder
 from cryodenoise.sources import check as raw_rules
-from cryodenoise.sources.record import contents, counted
+from cryodenoise.sources.record import contents, counted, is_within
 from cryodenoise.submission import logs as log_rules
 from cryodenoise.submission.check import checked, is_package
 from cryodenoise.tasks.findings_told import Told, as_json, tell
@@ -245,11 +247,25 @@ def made_from_each_other(workspace: Path) -> Iterator[Finding]:
         if found is not None and expected is not None and found != expected:
             shown = (f"{value[:16]}…" if isinstance(value, str) else "another run file" for value in (found, expected))
             yield Finding(workspace / name, "{}: found {}, expected {}".format(key, *shown))
+    yield from _other_stacks(workspace)
     downloaded = {file.get("name"): file.get("pixel_digest") for file in _at(workspace, "raw", "files") or []}
     for micrograph in _at(workspace, "data", "micrographs") or [] if downloaded else []:
         for name, pixel_digest in _images_of(micrograph, downloaded):
-            if downloaded.get(name) != pixel_digest:
+            of_a_stack = isinstance(name, str) and is_stack(name.rpartition("#")[0])
+            if not of_a_stack and downloaded.get(name) != pixel_digest:
                 yield Finding(workspace / "data", f"{name}: made from other pixels than raw/ holds now")
+
+
+def _other_stacks(workspace: Path) -> Iterator[Finding]:
+    """Stacks that are not those a dataset was made from; of their images download.json has no digests."""
+    told = _at(workspace, "data", "made_from", "inputs", "micrographs")
+    stacks = [file.get("name") for file in _at(workspace, "raw", "files") or [] if file.get("role") == "stack"]
+    for name in stacks if isinstance(told, dict) else []:
+        if name not in told or not is_within(name):
+            continue
+        path = workspace / "raw" / name
+        if path.is_file() and fingerprint_of(path) != told[name]:
+            yield Finding(workspace / "data", f"{name}: made from another file than raw/ holds now")
 
 
 def _images_of(micrograph: dict[str, Any], downloaded: Collection[str]) -> Iterator[tuple[Any, Any]]:

@@ -14,6 +14,7 @@ import cryodenoise
 from cryodenoise import devices
 from cryodenoise.baselines import BASELINES, Batches, Fitted, Known
 from cryodenoise.baselines import choose as choose_baseline
+from cryodenoise.claims import MARKER_NAME
 from cryodenoise.config.documents import DatasetRecord
 from cryodenoise.config.schema import canonical
 from cryodenoise.config.training import ImportedModel
@@ -29,6 +30,7 @@ from cryodenoise.inference.onnx_session import computing_device
 from cryodenoise.models import Network, imported, topaz
 from cryodenoise.models.denoiser import as_denoiser
 from cryodenoise.submission.check import checked, is_package
+from cryodenoise.tasks.folders import read_json
 from cryodenoise.training.checkpoints import load_network
 from cryodenoise.training.record import DOCUMENT_NAME, network_of, open_training
 from cryodenoise.training.seen import trained_on
@@ -93,6 +95,10 @@ def _folder(given: str | None) -> Iterator[Path]:
     if places:
         yield places[0]
         return
+    for place in (path, path / "model"):
+        if (place / MARKER_NAME).is_file():
+            task = read_json(place / MARKER_NAME).get("task", "its task")
+            raise UserError(f"--model: {place}: unfinished: run `cryodenoise {task}` there again, to its end")
     if not path.exists():
         raise UserError(f"--model: {path}: no such file or folder: give {_EXPECTED}")
     if not is_package(path) or path.suffix in (".json", ".safetensors"):

@@ -1,6 +1,5 @@
 """Task `preprocess`: micrographs in, streaming binaries and dataset.json out."""
 
-import hashlib
 from pathlib import Path
 
 from cryodenoise import environment, ranks
@@ -24,9 +23,9 @@ from cryodenoise.dataset.writer import (
     preallocate,
 )
 from cryodenoise.errors import UserError, require_known
-from cryodenoise.files import require_directory
+from cryodenoise.files import fingerprint_of, require_directory
 from cryodenoise.preprocessing.candidate import Candidate
-from cryodenoise.preprocessing.candidates import find_candidates
+from cryodenoise.preprocessing.candidates import find_candidates, require_as_downloaded
 from cryodenoise.preprocessing.labels import require_noisier
 from cryodenoise.preprocessing.plan import make_plan
 from cryodenoise.preprocessing.run import write_micrographs
@@ -35,8 +34,6 @@ from cryodenoise.preprocessing.survey import sort_out
 from cryodenoise.signal.noise import MODELS
 from cryodenoise.signal.normalize import RULES
 from cryodenoise.tasks import download
-
-_FINGERPRINT_BYTES = 1 << 16
 
 
 def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Console) -> None:
@@ -61,10 +58,12 @@ def preprocess(parameters_file: Path, raw_dir: Path, data_dir: Path, console: Co
             console.say(f"{data_dir} already holds this dataset: nothing to do")
             return
         site = Site(data_dir, rank, console)
+        if record and rank.first:
+            require_as_downloaded(raw_dir, record, candidates)
         try:
             micrographs, skipped = sort_out(candidates, parameters, site)
             if parameters.pairs.kind == "given" and rank.first:
-                require_noisier([micrograph.candidate for micrograph in micrographs])
+                require_noisier([micrograph.candidate for micrograph in micrographs], parameters)
             plan = make_plan(micrographs, parameters)
             with_truth = any(micrograph.candidate.truth for micrograph in micrographs)
             files = lengths(data_dir, samples_in_files(plan.segments), sample_shape, dtype, with_truth)
@@ -125,18 +124,7 @@ def _files(candidates: list[Candidate]) -> dict[str, Path]:
 
 
 def _fingerprint(path: Path) -> str:
-    """Length, beginning and end of a file: tells other micrographs apart without reading them whole."""
     try:
-        return _sampled(path)
+        return fingerprint_of(path)
     except OSError as error:  # whoever reads it will say so, or leave it out
         return f"unreadable: {error.strerror}"
-
-
-def _sampled(path: Path) -> str:
-    size_bytes = path.stat().st_size
-    digest = hashlib.sha256(f"{size_bytes}\n".encode())
-    with path.open("rb") as stream:
-        digest.update(stream.read(_FINGERPRINT_BYTES))
-        stream.seek(max(size_bytes - _FINGERPRINT_BYTES, 0))
-        digest.update(stream.read())
-    return digest.hexdigest()

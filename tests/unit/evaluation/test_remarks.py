@@ -21,9 +21,16 @@ def partly(schema: type[Schema], **known: Any) -> Any:
 QUIET: BlankProbe = partly(BlankProbe, energy=0.1, correlation=0.001, correlation_error=0.001)
 
 
-def against(ours: float, best: float, affine: float | None = None, curve: float | None = None) -> AgainstReference:
-    """Scores of a network, of the best filter, and of both maps that are fitted to the split, by their errors."""
-    errors = {"wiener": best, "scalar_wiener": affine or 10 * best, "pointwise_optimum": curve or 9 * best}
+def against(
+    ours: float, best: float, affine: float | None = None, curve: float | None = None, noisy: float = 0.5
+) -> AgainstReference:
+    """Scores of a network, the best filter, both maps that are fitted to the split and the input, by their errors."""
+    errors = {
+        "noisy_input": noisy,
+        "wiener": best,
+        "scalar_wiener": affine or 10 * best,
+        "pointwise_optimum": curve or 9 * best,
+    }
     methods = {
         name: partly(
             Method, title=name.capitalize(), kind="baseline", gain_db=gain_db(ours, mse), scores=partly(Scores, mse=mse)
@@ -66,6 +73,11 @@ def test_a_network_that_a_filter_matches_is_told_of(ours: float, best: float, ve
 @pytest.mark.parametrize(("ours", "best"), [(0.001, 0.01), (0.0, 0.01), (0.0, 0.0)])
 def test_nothing_is_said_of_a_network_that_is_not_matched(ours: float, best: float) -> None:
     assert said(against(ours, best, affine=1.0, curve=0.5)) == []
+
+
+def test_intensities_of_another_scale_are_told_of() -> None:
+    (remark,) = said(against(0.001, 0.01, affine=1.0, curve=0.5, noisy=1800.0))
+    assert "intensities are of another scale than [0, 1]" in remark
 
 
 def test_a_filter_is_not_told_that_filters_are_as_good() -> None:

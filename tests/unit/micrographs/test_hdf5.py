@@ -1,5 +1,8 @@
 """HDF5 stacks as h5py writes them, sound and otherwise."""
 
+import fnmatch
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 
 from cryodenoise.errors import InputError, UserError
 from cryodenoise.micrographs import hdf5
+from cryodenoise.micrographs.image import REMEDY
 
 
 def images(count: int = 5, height: int = 6, width: int = 7) -> np.ndarray:
@@ -123,6 +127,22 @@ def in_part(path: Path) -> None:
         file.create_dataset("images", (5, 6, 7), "f4", chunks=(1, 6, 7))[:4] = images()[:4]
 
 
+def many_in_a_chunk(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        array = file.create_dataset("images", (16384, 64, 64), "f4", chunks=(16384, 32, 32), compression="gzip")
+        for at in np.ndindex(1, 2, 2):
+            array.id.write_direct_chunk((0, at[1] * 32, at[2] * 32), b"no chunk is decoded")
+
+
+def more_chunk_than_image(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        most = (None, None, None)
+        array = file.create_dataset(
+            "images", (1, 64, 64), "f4", chunks=(1, 8192, 8192), maxshape=most, compression="gzip"
+        )
+        array.id.write_direct_chunk((0, 0, 0), b"nor this one", filter_mask=0)
+
+
 def forged(path: Path) -> None:
     """A header that promises four times the images that the file was written with."""
     content = bytearray(written(path, images(50)).read_bytes())
@@ -132,42 +152,94 @@ def forged(path: Path) -> None:
     path.write_bytes(content)
 
 
+SHAPES = "expected n × h × w, n × h × w × 1 or n × 1 × h × w, none of them 0"
+TYPES = "expected floats of 16, 32 or 64 bits, or integers: convert it"
+
+
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "message"),
     [
-        (cut_off, "cut off"),
-        (with_a_cut_head, "cut off"),
-        (lambda path: path.write_bytes(b"<html>"), "no HDF5 file, it begins with b'<html>'"),
-        (lambda path: path.write_bytes(b""), "no HDF5 file"),
-        (under_another_name, "no array 'images', there is 'labels', 'picture'"),
-        (a_group, "'images' is a group"),
-        (lambda path: written(path, images()[0]), "shape 6 × 7, expected n × h × w"),
-        (lambda path: written(path, images().reshape(5, 2, 3, 7)), "shape 5 × 2 × 3 × 7"),
-        (lambda path: written(path, images()[:0]), "shape 0 × 6 × 7"),
-        (lambda path: written(path, np.array(1, np.float32)), "a single value"),
-        (lambda path: written(path, images() > 0.5), "holds bool"),
-        (lambda path: written(path, images().astype("c8")), "holds complex64"),
-        (lambda path: written(path, np.full((2, 3, 4), b"text")), "holds |S4"),
-        (lambda path: written(path, np.full((2, 3, 4), "text", object), dtype=h5py.string_dtype()), "holds object"),
-        (linked, "a link to elsewhere"),
-        (softly_linked, "a link to elsewhere"),
-        (virtual, "lie in other files"),
-        (stored_elsewhere, "lie in other files"),
-        (never_written, "more than was ever written"),
-        (never_allocated, "more than was ever written"),
-        (in_part, "more than was ever written"),
-        (forged, ""),
+        (cut_off, "damaged or cut off (*): REMEDY"),
+        (with_a_cut_head, "damaged or cut off (*): REMEDY"),
+        (lambda path: path.write_bytes(b"<html>"), "no HDF5 file, it begins with b'<html>': REMEDY"),
+        (lambda path: path.write_bytes(b""), "no HDF5 file, it begins with b'': REMEDY"),
+        (under_another_name, "no array 'images', there is 'labels', 'picture': name the array 'images'"),
+        (a_group, "'images' is a group, expected an array of shape (n, h, w): REMEDY"),
+        (lambda path: written(path, images()[0]), f"'images' has the shape 6 × 7, {SHAPES}: REMEDY"),
+        (
+            lambda path: written(path, images().reshape(5, 2, 3, 7)),
+            f"'images' has the shape 5 × 2 × 3 × 7, {SHAPES}: REMEDY",
+        ),
+        (lambda path: written(path, images()[:0]), f"'images' has the shape 0 × 6 × 7, {SHAPES}: REMEDY"),
+        (
+            lambda path: written(path, np.array(1, np.float32)),
+            f"'images' has the shape a single value, {SHAPES}: REMEDY",
+        ),
+        (lambda path: written(path, images() > 0.5), f"'images' holds bool, {TYPES}"),
+        (lambda path: written(path, images().astype("c8")), f"'images' holds complex64, {TYPES}"),
+        (lambda path: written(path, np.full((2, 3, 4), b"text")), f"'images' holds |S4, {TYPES}"),
+        (
+            lambda path: written(path, np.full((2, 3, 4), "text", object), dtype=h5py.string_dtype()),
+            f"'images' holds object, {TYPES}",
+        ),
+        (linked, "'images' is a link to elsewhere, expected an array in the file itself: copy it in"),
+        (softly_linked, "'images' is a link to elsewhere, expected an array in the file itself: copy it in"),
+        (virtual, "the pixels of 'images' lie in other files: copy them into one"),
+        (stored_elsewhere, "the pixels of 'images' lie in other files: copy them into one"),
+        (
+            never_written,
+            "'images' promises 1000000 images of 4194304 bytes, more than was ever written to the file: REMEDY",
+        ),
+        (
+            never_allocated,
+            "'images' promises 1000000 images of 4194304 bytes, more than was ever written to the file: REMEDY",
+        ),
+        (in_part, "'images' promises 5 images of 168 bytes, more than was ever written to the file: REMEDY"),
+        (forged, "*"),
+        (
+            many_in_a_chunk,
+            "reading one image of 'images' decodes 256 MiB, as 16384 of them share a chunk, at most 64 MiB expected: "
+            "rewrite it, `h5repack -l images:CHUNK=1x64x64 a.h5 new.h5`",
+        ),
+        (
+            more_chunk_than_image,
+            "reading one image of 'images' decodes 256 MiB, as its chunks are 1 × 8192 × 8192, at most 64 MiB "
+            "expected: rewrite it, `h5repack -l images:CHUNK=1x64x64 a.h5 new.h5`",
+        ),
     ],
 )
-def test_what_is_no_stack_is_refused(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
+def test_what_is_no_stack_is_refused(tmp_path: Path, spoil: Callable[[Path], object], message: str) -> None:
     path = tmp_path / "a.h5"
     spoil(path)
+    expected = fnmatch.translate(f"{path}: {message}".replace("REMEDY", REMEDY).replace("[", "[[]"))
     for read in (hdf5.read_header, lambda path: hdf5.read_image(path, 0)):
         with pytest.raises(UserError) as caught:
             read(path)
-        assert str(caught.value).startswith(f"{path}: ")
-        assert words in str(caught.value)
+        assert re.match(expected, str(caught.value)), str(caught.value)
+        assert str(caught.value).count(str(path)) == 1
         assert "\n" not in str(caught.value)
+
+
+def test_chunks_of_many_images_are_decoded_once(tmp_path: Path) -> None:
+    pixels = images(200, 64, 64)  # more than HDF5 keeps unless it is told to
+    path = written(tmp_path / "a.h5", pixels, chunks=(200, 32, 32), compression="gzip")
+    with h5py.File(path) as file:
+        chunks = [file["images"].id.get_chunk_info(number) for number in range(4)]
+    assert hdf5.cached_bytes(path) >= pixels.nbytes
+    np.testing.assert_array_equal(hdf5.read_image(path, 0), pixels[0])
+    state = path.stat()
+    with path.open("r+b") as stream:
+        for chunk in chunks:
+            stream.seek(chunk.byte_offset)
+            stream.write(bytes(chunk.size))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    for index in (0, 1, 199):  # though no chunk of the file can be decoded any more
+        np.testing.assert_array_equal(hdf5.read_image(path, index), pixels[index])
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": (1, 6, 7)}])
+def test_images_of_their_own_chunks_are_not_kept(tmp_path: Path, how: dict[str, Any]) -> None:
+    assert hdf5.cached_bytes(written(tmp_path / "a.h5", images(), **how)) == 1 << 20
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])

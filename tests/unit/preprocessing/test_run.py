@@ -6,11 +6,12 @@ import pytest
 from cryodenoise.config.run_files import PatchParameters, PreprocessParameters
 from cryodenoise.errors import InputError
 from cryodenoise.micrographs import mrc
-from cryodenoise.preprocessing.candidate import Candidate
+from cryodenoise.preprocessing.candidate import Candidate, Source
 from cryodenoise.preprocessing.headers import Shape
-from cryodenoise.preprocessing.memory import worker_bytes
+from cryodenoise.preprocessing.memory import stacks_bytes, worker_bytes
 from cryodenoise.preprocessing.plan import PlannedSegment, RawMicrograph
 from cryodenoise.preprocessing.run import write_micrograph
+from graphenes import images, write_stack
 
 
 def test_a_micrograph_that_changed_its_shape_since_the_plan_is_refused(tmp_path: Path) -> None:
@@ -45,3 +46,15 @@ def test_every_image_is_part_of_a_workers_memory(pairs: dict[str, str], with_tru
     parameters = PreprocessParameters.model_validate({"pairs": pairs, "noise": {"model": "none"}})
     small, large = (worker_bytes(side**2, parameters, with_truth) for side in (1024, 8192))
     assert large - small == images * 4 * (8192**2 - 1024**2)
+
+
+def test_chunks_that_stacks_keep_are_part_of_a_workers_memory(tmp_path: Path) -> None:
+    for name in ("noisy.h5", "clean.h5"):
+        write_stack(tmp_path / name, images(0, 64)[0], chunks=(64, 32, 32, 1))
+    noisy, clean = (Source(tmp_path / name, f"{name}#00000", image=0) for name in ("noisy.h5", "clean.h5"))
+    candidate = Candidate(noisy.path, noisy.name, target=clean, image=0)
+    kept = stacks_bytes([candidate])
+    assert kept >= 2 * 64 * 32 * 32 * 4
+    parameters = PreprocessParameters()
+    assert worker_bytes(32**2, parameters, cached_bytes=kept) - worker_bytes(32**2, parameters) == kept
+    assert stacks_bytes([Candidate(tmp_path / "a.mrc", "a.mrc")]) == 0
