@@ -217,17 +217,6 @@ def named_otherwise(raw: Path) -> None:
         file.move("images", "pictures")
 
 
-def counted(raw: Path) -> None:
-    for name in (NOISY, CLEAN):
-        with h5py.File(raw / "train" / name, "r+") as file:
-            file["images"][...] = np.round(290 * file["images"][...])
-
-
-def clean_counted(raw: Path) -> None:
-    with h5py.File(raw / "train" / CLEAN, "r+") as file:
-        file["images"][...] *= 290
-
-
 def no_test(raw: Path) -> None:
     shutil.rmtree(raw / "test")
 
@@ -249,11 +238,6 @@ def no_test(raw: Path) -> None:
         ),
         (twice_the_same, [f"train/{NOISY}#00007: the same micrograph as test/{NOISY}#00001"]),
         (named_otherwise, [f"test/{NOISY}: no array 'images', there is 'pictures'"]),
-        (counted, [f"train/{NOISY}#00000: 98 % of the pixels lie within", "use `normalization: p1_p99`"]),
-        (
-            clean_counted,
-            [f"train/{CLEAN}#00000: 98 % of the pixels lie within", "normalization none takes them as they are"],
-        ),
         (no_test, [f"test/{NOISY}: no such file, though pairs.noisy names it"]),
     ],
 )

@@ -102,12 +102,12 @@ def _chart(result: TrackResult) -> Figure:
     axis.set_yticks(range(len(rows)), titles, parse_math=False)
     axis.set_ylim(-0.6, len(rows) - 0.4)
     axis.set_xlabel(
-        "PSNR in dB, hollow with affine fit; blue: systems, orange: classical filters, grey: bounds and input"
+        "PSNR in dB; hollow: with affine fit\nblue: systems, orange: classical filters, grey: input and bounds"
     )
     # A denoiser whose scale is another would push all others into one corner.
     fitted = [row.affine_psnr_db for row in rows if row.affine_psnr_db is not None]
     reach = max(max(fitted) - min(fitted), 1.0)
-    axis.set_xlim(min(fitted) - reach, max(fitted) + 0.15 * reach)
+    axis.set_xlim(min(fitted) - 0.4 * reach, max(fitted) + 0.15 * reach)
     axis.grid(visible=True, axis="x")
     return figure
 
