@@ -2,7 +2,6 @@
 
 import json
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import mrcfile
@@ -16,11 +15,6 @@ from cryodenoise.micrographs import mrc
 from cryodenoise.models import topaz
 from refusals import Refusal, noisy
 from workspaces import Workspace
-
-try:
-    distribution("topaz-em")
-except PackageNotFoundError:
-    pytest.skip("topaz-em is not installed: requirements-topaz.txt", allow_module_level=True)
 
 NAME = "topaz/fcnn"
 

@@ -14,7 +14,7 @@ from cryodenoise.report import compared_tables, images, templates, theme
 from cryodenoise.report.theme import LIGHT
 
 _TEMPLATE = "compared.html.jinja"
-_SIDE_PX = 192
+_SIDE_PX = 112
 """Of the patch that is shown, at most the middle of so many pixels a side."""
 _LONGEST_TITLE = 36  # signs; a longer one would leave no room for what is drawn
 _SHOWN_PERCENT = (0.5, 99.5)

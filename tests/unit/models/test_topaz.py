@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from pathlib import Path
 from types import ModuleType
 
@@ -14,11 +14,6 @@ from torch import nn
 
 from cryodenoise.errors import UserError
 from cryodenoise.models import parameter_count, topaz
-
-try:
-    distribution("topaz-em")
-except PackageNotFoundError:
-    pytest.skip("topaz-em is not installed: requirements-topaz.txt", allow_module_level=True)
 
 PARAMETERS = {"unet": 1_105_809, "unet-small": 649_137, "fcnn": 511_233}
 SHAPE = (40, 57)  # no side of it a multiple of anything
